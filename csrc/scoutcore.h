@@ -1,0 +1,196 @@
+/*
+ * scoutcore.h - the codec of scoutcore: varints, multibuffers, frames, changes, blocks of points, changes files.
+ *
+ * This header is the manual; FORMAT.md beside it has the bytes.
+ *
+ * Rules that hold for every function here
+ *
+ *   Memory.   Nothing is allocated and nothing is kept: the caller owns every buffer. Input is read only inside
+ *             [in, in + len) and output written only inside [out, out + room). In and out must not overlap. Null is
+ *             allowed where the length is 0.
+ *   Measure.  What a caller cannot know beforehand has a function *_size or *_count that walks the same input
+ *             and tells how much room is needed. With less, the result is SC_ROOM.
+ *   Columns.  A batch is one array per field, one item per row. Texts are named by starts and ends: byte offsets
+ *             into a buffer, end exclusive.
+ *   Result.   A function that can fail returns an sc_status, SC_OK being 0, and fills *at: on success as it says; on
+ *             failure, for input the byte offset of the item that is wrong, for a batch to be encoded its row.
+ *   Truncated is not corrupt. SC_TRUNCATED: the input ends in the middle of an item, more bytes may make it whole.
+ *             Every other failure is final.
+ *   Threads.  No global state: any function may run in any number of threads on different outputs.
+ */
+#ifndef SCOUTCORE_H
+#define SCOUTCORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The same numbers stand in python/scoutcore/codec/status.py. */
+typedef enum sc_status {
+    SC_OK = 0,
+    SC_TRUNCATED = 1,      /* input ends in the middle of an item */
+    SC_ROOM = 2,           /* output too small */
+    SC_VARINT = 3,         /* varint over 64 bits */
+    SC_FRAME_EMPTY = 4,    /* frame of length 0 */
+    SC_FRAME_ID = 5,       /* unknown frame id */
+    SC_FRAME_SIZE = 6,     /* frame longer than the limit */
+    SC_FIELD_NUMBER = 7,   /* field number 0 */
+    SC_WIRE_TYPE = 8,      /* wrong wire type */
+    SC_FIELD_SIZE = 9,     /* field runs past the end of its change */
+    SC_FIELD_MISSING = 10, /* change without a required field */
+    SC_UINT32 = 11,        /* number over 32 bits */
+    SC_UTF8 = 12,          /* invalid UTF-8 */
+    SC_BLOCK_CODEC = 13,   /* unknown block codec */
+    SC_BLOCK_EMPTY = 14,   /* block without points */
+    SC_BLOCK_ORDER = 15,   /* points out of time order */
+    SC_BLOCK_SPAN = 16,    /* block spans more than SC_MAX_BLOCK_SPAN */
+    SC_TIME = 17,          /* time outside int64 */
+    SC_FLAGS = 18,         /* unknown point flags */
+    SC_DATA_EMPTY = 19,    /* point without data */
+    SC_DATA_SIZE = 20,     /* data longer than SC_MAX_DATA */
+    SC_POINT_SIZE = 21,    /* block ends in the middle of a point */
+    SC_BOUNDS = 22,        /* a slice outside its buffer */
+    SC_SERIES = 23         /* series numbers not in order of appearance */
+} sc_status;
+
+#define SC_ABSENT UINT64_MAX          /* start and end of a text that is not there */
+#define SC_VARINT_BYTES 10            /* the longest varint */
+#define SC_FRAME_CHANGE 1             /* frame ids of dat-replication-protocol 4.1.2 */
+#define SC_FRAME_BLOB 2
+#define SC_UUID_BYTES 16
+#define SC_MARKER_BYTES 18            /* a uuid frame */
+#define SC_CHECK_BYTES 34             /* a check frame */
+#define SC_MAX_FRAME 4194304          /* bytes; the longest frame of a log */
+#define SC_MAX_DATA 1048576           /* bytes; the longest data of a point */
+#define SC_MAX_BLOCK_SPAN 3600000000  /* microseconds from a block's first point to its last */
+
+/* ---- varint.c: unsigned LEB128, at most 10 bytes, as npm varint; zigzag as protobuf sint64 ---- */
+
+/* Bytes that the varint of value takes: 1 to 10. */
+size_t sc_varint_size(uint64_t value);
+
+/* Writes the varint of value at out, which has sc_varint_size(value) bytes of room; returns the bytes written. */
+size_t sc_varint_put(uint8_t *out, uint64_t value);
+
+/* Reads one varint at in[*at] into *value and moves *at behind it; on failure *at stays. SC_TRUNCATED, SC_VARINT. */
+sc_status sc_varint_get(const uint8_t *in, size_t len, size_t *at, uint64_t *value);
+
+uint64_t sc_zigzag(int64_t value);
+int64_t sc_unzigzag(uint64_t value);
+
+/* In bulk. zigzag != 0: values are int64 in two's complement and stand in zigzag form. *at: bytes written. SC_ROOM. */
+size_t sc_varints_size(const uint64_t *values, size_t count, int zigzag);
+sc_status sc_varints_encode(const uint64_t *values, size_t count, int zigzag, uint8_t *out, size_t room, size_t *at);
+
+/* Reads the varints of all of in; *count: how many (sc_varints_count tells how many end in in). SC_TRUNCATED,
+ * SC_VARINT, SC_ROOM. */
+size_t sc_varints_count(const uint8_t *in, size_t len);
+sc_status sc_varints_decode(const uint8_t *in, size_t len, int zigzag, uint64_t *values, size_t room, size_t *count,
+                            size_t *at);
+
+/* ---- multibuffer.c: [extra zero bytes][varint n][n bytes], one after another, as npm multibuffer ---- */
+
+/* Packs the count slices of in between offsets[0..count] (rising, in bytes). *at: bytes written, or the row that is
+ * wrong. SC_BOUNDS, SC_ROOM. sc_multibuffer_size: the room needed, for offsets that are in order. */
+size_t sc_multibuffer_size(const uint64_t *offsets, size_t count, size_t extra);
+sc_status sc_multibuffer_pack(const uint8_t *in, size_t len, const uint64_t *offsets, size_t count, size_t extra,
+                              uint8_t *out, size_t room, size_t *at);
+
+/* Finds whole items from in[*at] on, at most room of them: starts and ends of their contents, *count how many. *at:
+ * where the next item begins. Stops without failure at a cut item, or a wrong one behind others. SC_VARINT where the
+ * first item is wrong. starts and ends null: counts only. */
+sc_status sc_multibuffer_unpack(const uint8_t *in, size_t len, size_t extra, uint64_t *starts, uint64_t *ends,
+                                size_t room, size_t *count, size_t *at);
+
+/* ---- frame.c: [varint n+1][id][n bytes]: the multibuffers of dat-replication-protocol ---- */
+
+/* Finds whole frames from in[*at] on, at most room of them: ids, and starts and ends of their contents behind the id.
+ * *at: where the next frame begins. Stops without failure at a cut frame, or a wrong one behind others. A frame's
+ * length (id included) over max_change or max_blob is wrong as soon as its id is there. ids null: counts only.
+ * Where the first frame is wrong: SC_VARINT, SC_FRAME_EMPTY, SC_FRAME_ID, SC_FRAME_SIZE. */
+sc_status sc_frames_scan(const uint8_t *in, size_t len, uint64_t max_change, uint64_t max_blob, uint8_t *ids,
+                         uint64_t *starts, uint64_t *ends, size_t room, size_t *count, size_t *at);
+
+/* ---- change.c: the protobuf message Change ---- */
+
+typedef struct sc_changes {
+    const uint8_t *subset_data; /* where subsets, keys and values stand: after decoding all three are the input */
+    size_t subset_len;
+    uint64_t *subset_starts, *subset_ends; /* SC_ABSENT: none */
+    const uint8_t *key_data;
+    size_t key_len;
+    uint64_t *key_starts, *key_ends;
+    const uint8_t *value_data;
+    size_t value_len;
+    uint64_t *value_starts, *value_ends; /* SC_ABSENT: none; an empty value is not absent */
+    uint32_t *change, *from, *to;
+} sc_changes;
+
+/* Writes the frames of count changes one after another, frame_ends[i] being where frame i ends. *at: bytes written, or
+ * the row that is wrong. SC_BOUNDS, SC_FIELD_MISSING (an absent key), SC_UTF8, SC_FRAME_SIZE (over max_frame), SC_ROOM.
+ * sc_changes_size: room that is enough. */
+size_t sc_changes_size(const sc_changes *changes, size_t count);
+sc_status sc_changes_encode(const sc_changes *changes, size_t count, uint64_t max_frame, uint8_t *out, size_t room,
+                            uint64_t *frame_ends, size_t *at);
+
+/* Decodes the frames of in that sc_frames_scan found, blobs passed over, into the columns of *changes, which have room
+ * for as many rows as there are changes among ids. *count: rows written. SC_VARINT, SC_FIELD_NUMBER, SC_WIRE_TYPE,
+ * SC_FIELD_SIZE, SC_FIELD_MISSING, SC_UINT32, SC_UTF8; SC_BOUNDS with *at the frame. */
+sc_status sc_changes_decode(const uint8_t *in, size_t len, const uint8_t *ids, const uint64_t *starts,
+                            const uint64_t *ends, size_t frames, sc_changes *changes, size_t *count, size_t *at);
+
+/* ---- block.c: blocks of points, codec 0 ---- */
+
+typedef struct sc_points {
+    int64_t *t;         /* microseconds since the Unix epoch */
+    uint8_t *clocked;   /* 1: boot and ms are there */
+    uint64_t *boot, *ms;
+    const uint8_t *data; /* JSON texts, at data[starts[i]..ends[i]] */
+    size_t data_len;
+    uint64_t *starts, *ends;
+} sc_points;
+
+typedef struct sc_blocks {
+    uint64_t *offsets; /* block i: out[offsets[i]..offsets[i+1]]; room for points + 1 */
+    uint32_t *series;  /* of block i; room for points */
+    uint64_t *firsts;  /* block i: points order[firsts[i]..firsts[i+1]]; room for points + 1 */
+    uint32_t *order;   /* room for points */
+    uint32_t *scratch; /* room for 2 * points + 1; undefined afterwards */
+    size_t count;      /* blocks made */
+} sc_blocks;
+
+/* Groups count (below 2^32) points by series, series in order of their first points (series[i] is 0 for the first and
+ * the next number for each new one), sorts each by t (stable), and encodes them in blocks of at most max_points and,
+ * unless a single point is longer, max_bytes. write_time: microseconds, not negative. *at: bytes written, or the row
+ * that is wrong. SC_TIME, SC_BOUNDS, SC_DATA_EMPTY, SC_DATA_SIZE, SC_SERIES, SC_ROOM.
+ * sc_blocks_size: room that is enough, for slices that are in order. */
+size_t sc_blocks_size(const sc_points *points, size_t count);
+sc_status sc_blocks_encode(const sc_points *points, const uint32_t *series, size_t count, int64_t write_time,
+                           size_t max_points, size_t max_bytes, sc_blocks *blocks, uint8_t *out, size_t room,
+                           size_t *at);
+
+/* Decodes count blocks in[starts[i]..ends[i]]: block i gives the points firsts[i]..firsts[i+1] (firsts has room for
+ * count + 1) and write_times[i]. The columns of *points have room for as many points as sc_blocks_count tells, their
+ * starts and ends point into in. SC_BOUNDS with *at the block, SC_BLOCK_CODEC, SC_BLOCK_EMPTY, SC_BLOCK_ORDER,
+ * SC_BLOCK_SPAN, SC_TIME, SC_FLAGS, SC_DATA_EMPTY, SC_DATA_SIZE, SC_POINT_SIZE, SC_UTF8, SC_VARINT, SC_ROOM.
+ * sc_blocks_count: the points in them, for blocks that are right; for others no more than there are bytes. */
+size_t sc_blocks_count(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count);
+sc_status sc_blocks_decode(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                           uint64_t *firsts, int64_t *write_times, sc_points *points, size_t room, size_t *at);
+
+/* ---- changes.c: changes files. An interval is a uuid frame (the keyframe), frames of changes, and a check frame ---- */
+
+/* Which of count frames, frame i ending at ends[i] (from 0), close an interval: the one that brings it, its keyframe
+ * included, to interval bytes or more. *fill: bytes in the open interval before (0: none is open, the first frame
+ * opens one), and after. closing has room for count; returns how many it got. */
+size_t sc_changes_split(const uint64_t *ends, size_t count, uint64_t interval, uint64_t *fill, uint64_t *closing);
+
+/* The offset of the next 18 bytes at or behind in[at] that read as the uuid frame of a log; len: none. */
+size_t sc_marker_find(const uint8_t *in, size_t len, size_t at, const uint8_t uuid[SC_UUID_BYTES]);
+
+/* The next keyframe at or behind in[at] from which whole frames read well up to a check frame, before any further
+ * keyframe. Its digest is not looked at. 2: found, *start, *check and *end (of the check) are set. 1: in ends before
+ * a check, *start is set. 0: none. */
+int sc_interval_find(const uint8_t *in, size_t len, size_t at, const uint8_t uuid[SC_UUID_BYTES], size_t *start,
+                     size_t *check, size_t *end);
+
+#endif

@@ -1,0 +1,86 @@
+"""The codec: the format's bytes, in C (``native``) or in plain Python (``reference``), chosen once at import.
+
+``SCOUTCORE_BACKEND`` chooses: ``c`` (fails where the C module is missing), ``python``, or ``auto`` (the default: C
+where it is there). :data:`backend` tells which it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Final
+
+_CHOICES: Final = ("auto", "c", "python")
+
+
+def _choose(wanted: str) -> str:
+    if wanted not in _CHOICES:
+        raise ImportError(f"SCOUTCORE_BACKEND is {wanted!r}; it can be {', '.join(_CHOICES)}")
+    if wanted == "python":
+        return "python"
+    try:
+        importlib.import_module("scoutcore._native")
+    except ImportError as problem:
+        if wanted == "c":
+            raise ImportError(
+                "SCOUTCORE_BACKEND is 'c', but scoutcore was installed without its C module"
+            ) from problem
+        return "python"
+    return "c"
+
+
+backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
+"""``"c"`` or ``"python"``."""
+
+if TYPE_CHECKING or backend == "python":
+    from scoutcore.codec.reference import (
+        decode_blocks,
+        decode_changes,
+        decode_varints,
+        encode_blocks,
+        encode_changes,
+        encode_varints,
+        find_interval,
+        find_marker,
+        pack,
+        pack_columns,
+        scan_frames,
+        split_intervals,
+        unpack,
+        unpack_columns,
+    )
+else:
+    from scoutcore.codec.native import (
+        decode_blocks,
+        decode_changes,
+        decode_varints,
+        encode_blocks,
+        encode_changes,
+        encode_varints,
+        find_interval,
+        find_marker,
+        pack,
+        pack_columns,
+        scan_frames,
+        split_intervals,
+        unpack,
+        unpack_columns,
+    )
+
+__all__ = [
+    "backend",
+    "decode_blocks",
+    "decode_changes",
+    "decode_varints",
+    "encode_blocks",
+    "encode_changes",
+    "encode_varints",
+    "find_interval",
+    "find_marker",
+    "pack",
+    "pack_columns",
+    "scan_frames",
+    "split_intervals",
+    "unpack",
+    "unpack_columns",
+]

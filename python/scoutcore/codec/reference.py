@@ -1,0 +1,567 @@
+"""The codec in plain Python: the executable specification of the bytes, and the backend where no C compiler works.
+
+Read it top to bottom beside ``csrc/FORMAT.md``. ``native.py`` gives the same results and the same errors from C.
+Every decoder stops at the first thing that is wrong and raises an error with the offset of the item it belongs to.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+
+from scoutcore.codec.columns import (
+    Blocks,
+    Buffer,
+    ChangeColumns,
+    DecodedBlocks,
+    Frames,
+    Interval,
+    PointColumns,
+    UInts,
+    cut,
+)
+from scoutcore.codec.constants import (
+    ABSENT,
+    CHECK_BYTES,
+    FRAME_BLOB,
+    FRAME_CHANGE,
+    INT64_MAX,
+    INT64_MIN,
+    INTERVAL_BYTES,
+    MARKER_BYTES,
+    MAX_BLOCK,
+    MAX_BLOCK_POINTS,
+    MAX_BLOCK_SPAN,
+    MAX_DATA,
+    MAX_FRAME,
+    UINT32_MAX,
+    UINT64_MAX,
+)
+from scoutcore.codec.status import Status, error
+from scoutcore.errors import TruncatedError
+
+# --- varints ----------------------------------------------------------------------------------------------------------
+
+
+def _put_varint(out: bytearray, value: int) -> None:
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def _varint_size(value: int) -> int:
+    return max(1, (value.bit_length() + 6) // 7)
+
+
+def _get_varint(data: memoryview, offset: int, end: int) -> tuple[int, int]:
+    """The number at *offset* and the offset behind it; nothing at or behind *end* is read."""
+    value = shift = 0
+    for position in range(offset, end):
+        byte = data[position]
+        if shift == 63 and byte > 1:
+            raise error(Status.VARINT, offset)
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position + 1
+        shift += 7
+    raise error(Status.TRUNCATED, offset)
+
+
+def _zigzag(value: int) -> int:
+    return value << 1 if value >= 0 else (-value << 1) - 1
+
+
+def _unzigzag(value: int) -> int:
+    return value >> 1 if value & 1 == 0 else -(value >> 1) - 1
+
+
+def encode_varints(values: Iterable[int], signed: bool = False) -> bytes:
+    """The varints of *values*, one after another; with *signed*, of their zigzag forms.
+
+    Raises:
+        OverflowError: a value that does not fit 64 bits.
+    """
+    out = bytearray()
+    for value in array("q" if signed else "Q", values):
+        _put_varint(out, _zigzag(value) if signed else value)
+    return bytes(out)
+
+
+def decode_varints(data: Buffer, signed: bool = False) -> UInts:
+    """All varints in *data*, as an array of 64-bit numbers.
+
+    Raises:
+        TruncatedError: *data* ends in the middle of a varint.
+        CorruptError: a varint over 64 bits.
+    """
+    view = _view(data)
+    values = array("q" if signed else "Q")
+    offset = 0
+    while offset < len(view):
+        value, offset = _get_varint(view, offset, len(view))
+        values.append(_unzigzag(value) if signed else value)
+    return values
+
+
+# --- multibuffers -----------------------------------------------------------------------------------------------------
+
+
+def pack(buffers: Sequence[Buffer], extra: int = 0) -> bytes:
+    """The multibuffer of *buffers*: of each, *extra* zero bytes, a varint of its length in bytes, and its bytes."""
+    out = bytearray()
+    for buffer in buffers:
+        view = _view(buffer)
+        out += bytes(extra)
+        _put_varint(out, len(view))
+        out += view
+    return bytes(out)
+
+
+def pack_columns(data: Buffer, offsets: UInts, extra: int = 0) -> bytes:
+    """As :func:`pack`, of the consecutive slices of *data* between *offsets* (array of uint64, rising).
+
+    Raises:
+        EncodeError: offsets that fall or leave *data*.
+    """
+    view = _view(data)
+    for index in range(len(offsets) - 1):
+        if not offsets[index] <= offsets[index + 1] <= len(view):
+            raise error(Status.BOUNDS, index, encoding=True)
+    return pack([view[start:end] for start, end in zip(offsets, offsets[1:], strict=False)], extra)
+
+
+def unpack(data: Buffer, extra: int = 0) -> list[bytes]:
+    """The buffers of a multibuffer whose items have *extra* leading bytes.
+
+    Raises:
+        TruncatedError: *data* ends in the middle of an item.
+        CorruptError: a length over 64 bits.
+    """
+    starts, ends, consumed = unpack_columns(data, extra)
+    if consumed < len(_view(data)):
+        unpack_columns(data, extra, consumed)  # raises where the next item is wrong and not only cut
+        raise error(Status.TRUNCATED, consumed)
+    return cut(data, starts, ends)
+
+
+def unpack_columns(
+    data: Buffer, extra: int = 0, offset: int = 0, limit: int = UINT64_MAX
+) -> tuple[UInts, UInts, int]:
+    """Starts and ends of at most *limit* whole items from *offset* on, and where the next one begins.
+
+    Items before a wrong one are given first; the call that starts at the wrong one raises.
+
+    Raises:
+        CorruptError: a length over 64 bits in the first item.
+    """
+    view = _view(data)
+    starts, ends = array("Q"), array("Q")
+    while offset < len(view) and len(starts) < limit:
+        try:
+            length, start = _get_varint(view, offset + extra, len(view))
+        except TruncatedError:
+            break
+        except ValueError:
+            if starts:
+                break
+            raise
+        if length > len(view) - start:
+            break
+        starts.append(start)
+        ends.append(start + length)
+        offset = start + length
+    return starts, ends, offset
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+def scan_frames(data: Buffer, offset: int = 0, max_change: int = MAX_FRAME, max_blob: int = MAX_FRAME) -> Frames:
+    """The whole frames from *offset* on; ``consumed`` is where a cut or wrong frame begins, or the end.
+
+    Frames before a wrong one are given first; the call that starts at the wrong one raises. A frame's length
+    (id included) over *max_change* or *max_blob* is wrong as soon as its id is seen.
+
+    Raises:
+        CorruptError: the first frame is wrong: length 0, over its limit or over 64 bits, or an unknown id.
+    """
+    view = _view(data)
+    ids, starts, ends = array("B"), array("Q"), array("Q")
+    while offset < len(view):
+        try:
+            length, start = _get_varint(view, offset, len(view))
+            if length == 0:
+                raise error(Status.FRAME_EMPTY, offset)
+            if start == len(view):
+                break
+            kind = view[start]
+            if kind not in (FRAME_CHANGE, FRAME_BLOB):
+                raise error(Status.FRAME_ID, offset)
+            if length > (max_change if kind == FRAME_CHANGE else max_blob):
+                raise error(Status.FRAME_SIZE, offset)
+        except TruncatedError:
+            break
+        except ValueError:
+            if ids:
+                break
+            raise
+        if length > len(view) - start:
+            break
+        ids.append(kind)
+        starts.append(start + 1)
+        ends.append(start + length)
+        offset = start + length
+    return Frames(ids, starts, ends, offset)
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+_STRING, _NUMBER = 2, 0
+_FIELDS = {1: _STRING, 2: _STRING, 3: _NUMBER, 4: _NUMBER, 5: _NUMBER, 6: _STRING}
+
+
+def encode_changes(columns: ChangeColumns, max_frame: int = MAX_FRAME) -> tuple[bytes, UInts]:
+    """The frames of *columns*, one after another, and the offset at which each ends.
+
+    Raises:
+        EncodeError: a slice outside its buffer, an absent key, bad UTF-8, or a frame longer than *max_frame* bytes.
+    """
+    subset_data, key_data, value_data = map(_view, (columns.subset_data, columns.key_data, columns.value_data))
+    out = bytearray()
+    ends = array("Q")
+    for index in range(len(columns.change)):
+        subset = _slice(subset_data, columns.subset_starts[index], columns.subset_ends[index], index)
+        key = _slice(key_data, columns.key_starts[index], columns.key_ends[index], index)
+        value = _slice(value_data, columns.value_starts[index], columns.value_ends[index], index)
+        if key is None:
+            raise error(Status.FIELD_MISSING, index, encoding=True)
+        if not (_is_utf8(key) and (subset is None or _is_utf8(subset))):
+            raise error(Status.UTF8, index, encoding=True)
+        body = bytearray()
+        if subset:
+            body.append(0x0A)
+            _put_varint(body, len(subset))
+            body += subset
+        body.append(0x12)
+        _put_varint(body, len(key))
+        body += key
+        for tag, number in ((0x18, columns.change), (0x20, columns.from_), (0x28, columns.to)):
+            body.append(tag)
+            _put_varint(body, number[index])
+        if value is not None:
+            body.append(0x32)
+            _put_varint(body, len(value))
+            body += value
+        if len(body) + 1 > max_frame:
+            raise error(Status.FRAME_SIZE, index, encoding=True)
+        _put_varint(out, len(body) + 1)
+        out.append(FRAME_CHANGE)
+        out += body
+        ends.append(len(out))
+    return bytes(out), ends
+
+
+def decode_changes(data: Buffer, frames: Frames) -> ChangeColumns:
+    """The changes among *frames* (blobs are passed over), as columns that point into *data*.
+
+    Raises:
+        CorruptError: an error in a change: see ``csrc/FORMAT.md``.
+        EncodeError: a frame outside *data*.
+    """
+    view = _view(data)
+    texts = [array("Q") for _ in range(6)]
+    numbers = [array("I") for _ in range(3)]
+    for index, kind in enumerate(frames.ids):
+        start, end = frames.starts[index], frames.ends[index]
+        if not start <= end <= len(view):
+            raise error(Status.BOUNDS, index, encoding=True)
+        if kind == FRAME_CHANGE:
+            for column, item in zip(texts + numbers, _decode_change(view, start, end), strict=True):
+                column.append(item)
+    return ChangeColumns(data, texts[0], texts[1], data, texts[2], texts[3], data, texts[4], texts[5], *numbers)
+
+
+def _decode_change(data: memoryview, start: int, end: int) -> list[int]:
+    """Start and end of subset, key and value, then change, from and to, of the Change at ``data[start:end]``."""
+    found: dict[int, tuple[int, int]] = {}
+    offset = start
+    while offset < end:
+        field = offset
+        tag, offset = _varint_inside(data, offset, end)
+        if tag > UINT32_MAX:
+            raise error(Status.UINT32, field)
+        number, wire = tag >> 3, tag & 7
+        if number == 0:
+            raise error(Status.FIELD_NUMBER, field)
+        if wire != _FIELDS.get(number, wire) or wire not in (0, 1, 2, 5):
+            raise error(Status.WIRE_TYPE, field)
+        if wire == _NUMBER:
+            value, offset = _varint_inside(data, offset, end)
+            if number in _FIELDS and value > UINT32_MAX:
+                raise error(Status.UINT32, field)
+            if number in _FIELDS:
+                found[number] = value, 0
+            continue
+        length = 8 if wire == 1 else 4
+        if wire == _STRING:
+            length, offset = _varint_inside(data, offset, end)
+        if length > end - offset:
+            raise error(Status.FIELD_SIZE, field)
+        if number in (1, 2) and not _is_utf8(data[offset : offset + length]):
+            raise error(Status.UTF8, field)
+        if number in _FIELDS:
+            found[number] = offset, offset + length
+        offset += length
+    for number in (2, 3, 4, 5):
+        if number not in found:
+            raise error(Status.FIELD_MISSING, start)
+    subset = found.get(1, (ABSENT, ABSENT))
+    if subset[0] == subset[1]:
+        subset = ABSENT, ABSENT
+    return [*subset, *found[2], *found.get(6, (ABSENT, ABSENT)), found[3][0], found[4][0], found[5][0]]
+
+
+def _varint_inside(data: memoryview, offset: int, end: int) -> tuple[int, int]:
+    """As :func:`_get_varint`, of a change that is there whole: an end in mid-number is an error of its own."""
+    try:
+        return _get_varint(data, offset, end)
+    except TruncatedError:
+        raise error(Status.FIELD_SIZE, offset) from None
+
+
+# --- blocks of points -------------------------------------------------------------------------------------------------
+
+
+def encode_blocks(
+    points: PointColumns,
+    series: UInts,
+    write_time: int,
+    max_points: int = MAX_BLOCK_POINTS,
+    max_bytes: int = MAX_BLOCK,
+) -> Blocks:
+    """Group a batch by series, in order of their first points, sort each by ``t`` (stable), and encode it in blocks.
+
+    Args:
+        series: the series of each point: 0 for the first, and each new one the next number.
+        write_time: µs since the Unix epoch, of the whole batch.
+        max_points: the most points in a block.
+        max_bytes: the longest block, in bytes; one point may exceed it.
+
+    Raises:
+        EncodeError: a slice outside ``points.data``, data empty or over 1 MiB, series numbers that skip one, or a
+            negative write time.
+    """
+    view = _view(points.data)
+    if not 0 <= write_time <= INT64_MAX:
+        raise error(Status.TIME, 0, encoding=True)
+    by_series: list[list[int]] = []
+    for index, number in enumerate(series):
+        start, end = points.starts[index], points.ends[index]
+        if not start <= end <= len(view):
+            raise error(Status.BOUNDS, index, encoding=True)
+        if start == end:
+            raise error(Status.DATA_EMPTY, index, encoding=True)
+        if end - start > MAX_DATA:
+            raise error(Status.DATA_SIZE, index, encoding=True)
+        if number > len(by_series):
+            raise error(Status.SERIES, index, encoding=True)
+        if number == len(by_series):
+            by_series.append([])
+        by_series[number].append(index)
+
+    header = bytearray(b"\0")
+    _put_varint(header, write_time)
+    out = bytearray()
+    offsets, block_series, firsts, order = array("Q"), array("I"), array("Q"), array("I")
+    for number, members in enumerate(by_series):
+        begin = count = first_t = previous = 0
+        for index in sorted(members, key=points.t.__getitem__):
+            t = points.t[index]
+            item = bytearray()
+            clocked = points.clocked[index]
+            _put_varint(item, 1 if clocked else 0)
+            if clocked:
+                _put_varint(item, points.boot[index])
+                _put_varint(item, points.ms[index])
+            item += view[points.starts[index] : points.ends[index]]
+            delta = _zigzag(t - previous)
+            size = _varint_size(delta) + len(item)
+            size += _varint_size(size)
+            if (
+                count == 0
+                or count == max_points
+                or t - first_t > MAX_BLOCK_SPAN
+                or len(out) - begin + size > max_bytes
+            ):
+                begin, count, first_t = len(out), 0, t
+                delta = _zigzag(t)
+                offsets.append(begin)
+                block_series.append(number)
+                firsts.append(len(order))
+                out += header
+            _put_varint(out, _varint_size(delta) + len(item))
+            _put_varint(out, delta)
+            out += item
+            order.append(index)
+            count += 1
+            previous = t
+    offsets.append(len(out))
+    firsts.append(len(order))
+    return Blocks(bytes(out), offsets, block_series, firsts, order)
+
+
+def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
+    """The points of the blocks ``data[starts[i]:ends[i]]``, as columns that point into *data*.
+
+    Raises:
+        CorruptError: an error in a block: see ``csrc/FORMAT.md``.
+        UnsupportedError: a block with an unknown codec number.
+        EncodeError: a block outside *data*.
+    """
+    view = _view(data)
+    firsts, write_times = array("Q", [0]), array("q")
+    t, clocked, boot, ms = array("q"), array("B"), array("Q"), array("Q")
+    data_starts, data_ends = array("Q"), array("Q")
+    for index, (begin, end) in enumerate(zip(starts, ends, strict=True)):
+        if not begin <= end <= len(view):
+            raise error(Status.BOUNDS, index, encoding=True)
+        if begin == end:
+            raise error(Status.BLOCK_EMPTY, begin)
+        if view[begin] != 0:
+            raise error(Status.BLOCK_CODEC, begin)
+        write_time, offset = _point_varint(view, begin + 1, end)
+        if write_time > INT64_MAX:
+            raise error(Status.TIME, begin + 1)
+        if offset == end:
+            raise error(Status.BLOCK_EMPTY, begin)
+        write_times.append(write_time)
+        previous = 0
+        first = len(t)
+        while offset < end:
+            point = offset
+            length, offset = _point_varint(view, offset, end)
+            if length > end - offset:
+                raise error(Status.POINT_SIZE, point)
+            point_end = offset + length
+            delta, offset = _point_varint(view, offset, point_end)
+            previous += _unzigzag(delta)
+            if not INT64_MIN <= previous <= INT64_MAX:
+                raise error(Status.TIME, point)
+            if len(t) > first and delta & 1:
+                raise error(Status.BLOCK_ORDER, point)
+            if len(t) > first and previous - t[first] > MAX_BLOCK_SPAN:
+                raise error(Status.BLOCK_SPAN, point)
+            flags, offset = _point_varint(view, offset, point_end)
+            if flags > 1:
+                raise error(Status.FLAGS, point)
+            numbers = [0, 0]
+            if flags:
+                numbers[0], offset = _point_varint(view, offset, point_end)
+                numbers[1], offset = _point_varint(view, offset, point_end)
+            if offset == point_end:
+                raise error(Status.DATA_EMPTY, point)
+            if point_end - offset > MAX_DATA:
+                raise error(Status.DATA_SIZE, point)
+            if not _is_utf8(view[offset:point_end]):
+                raise error(Status.UTF8, point)
+            t.append(previous)
+            clocked.append(flags)
+            boot.append(numbers[0])
+            ms.append(numbers[1])
+            data_starts.append(offset)
+            data_ends.append(point_end)
+            offset = point_end
+        firsts.append(len(t))
+    return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
+
+
+def _point_varint(data: memoryview, offset: int, end: int) -> tuple[int, int]:
+    """As :func:`_get_varint`, of a block that is there whole: an end in mid-number is an error of its own."""
+    try:
+        return _get_varint(data, offset, end)
+    except TruncatedError:
+        raise error(Status.POINT_SIZE, offset) from None
+
+
+# --- changes files ----------------------------------------------------------------------------------------------------
+
+
+def split_intervals(ends: UInts, fill: int, interval: int = INTERVAL_BYTES) -> tuple[UInts, int]:
+    """Which frames close an interval of a changes file.
+
+    Args:
+        ends: the offset at which each frame ends, from 0.
+        fill: bytes that the open interval holds already, its keyframe included; 0: the first frame opens one.
+        interval: the bytes that an interval is closed at.
+
+    Returns:
+        The indices of the frames that a check follows, and the fill of the interval left open (0: none is).
+    """
+    closing = array("Q")
+    begin = 0
+    for index, end in enumerate(ends):
+        if fill == 0:
+            fill = MARKER_BYTES
+        fill += end - begin
+        begin = end
+        if fill >= interval:
+            closing.append(index)
+            fill = 0
+    return closing, fill
+
+
+def find_marker(data: Buffer, uuid: bytes, offset: int = 0) -> int:
+    """The offset of the next 18 bytes, from *offset* on, that read as the uuid frame of the log *uuid*; -1: none."""
+    return bytes(_view(data)).find(b"\x11\x02" + uuid, offset)
+
+
+def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
+    """The next keyframe of the log *uuid* from *offset* on whose interval reads well up to a check frame.
+
+    Its digest is not looked at: the caller compares it. ``check`` and ``end`` are -1 where *data* ends first. An
+    interval never reaches over the next keyframe: the log holds no such bytes, so a damaged one costs no other.
+    """
+    view = _view(data)
+    start = find_marker(view, uuid, offset)
+    while start >= 0:
+        following = find_marker(view, uuid, start + MARKER_BYTES)
+        inside = view[: following if following >= 0 else len(view)]
+        position = start + MARKER_BYTES
+        try:
+            while (frames := scan_frames(inside, position)).ids:
+                for kind, end in zip(frames.ids, frames.ends, strict=True):
+                    if kind == FRAME_BLOB:
+                        if end - position != CHECK_BYTES:
+                            raise error(Status.FRAME_ID, position)
+                        return Interval(start, position, end)
+                    position = end
+            if following < 0:
+                return Interval(start, -1, -1)
+        except ValueError:
+            pass
+        start = following
+    return Interval(-1, -1, -1)
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+
+
+def _view(data: Buffer) -> memoryview:
+    return memoryview(data).cast("B")
+
+
+def _slice(data: memoryview, start: int, end: int, index: int) -> memoryview | None:
+    if start == ABSENT and end == ABSENT:
+        return None
+    if not start <= end <= len(data):
+        raise error(Status.BOUNDS, index, encoding=True)
+    return data[start:end]
+
+
+def _is_utf8(data: memoryview) -> bool:
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
