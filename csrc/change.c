@@ -1,0 +1,273 @@
+/* The protobuf message Change: see scoutcore.h. */
+#include "internal.h"
+
+enum { SUBSET = 1, KEY, CHANGE, FROM, TO, VALUE, FIELDS };
+enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
+
+#define TAG(field, wire) ((uint8_t)((field) << 3 | (wire)))
+#define BIT(field) (1u << (field))
+#define REQUIRED (BIT(KEY) | BIT(CHANGE) | BIT(FROM) | BIT(TO))
+
+/* ---- encoding ---- */
+
+typedef struct text {
+    const uint8_t *data;
+    size_t start, size;
+    bool there;
+} text;
+
+typedef struct row {
+    text subset, key, value;
+    uint32_t change, from, to;
+} row;
+
+static bool text_find(text *found, const uint8_t *data, size_t len, uint64_t start, uint64_t end)
+{
+    *found = (text){data, 0, 0, false};
+    if (start == SC_ABSENT && end == SC_ABSENT)
+        return true;
+    if (!slice_ok(start, end, len))
+        return false;
+    *found = (text){data, (size_t)start, (size_t)(end - start), true};
+    return true;
+}
+
+static bool row_find(row *found, const sc_changes *c, size_t i)
+{
+    found->change = c->change[i];
+    found->from = c->from[i];
+    found->to = c->to[i];
+    return text_find(&found->subset, c->subset_data, c->subset_len, c->subset_starts[i], c->subset_ends[i]) &&
+           text_find(&found->key, c->key_data, c->key_len, c->key_starts[i], c->key_ends[i]) &&
+           text_find(&found->value, c->value_data, c->value_len, c->value_starts[i], c->value_ends[i]);
+}
+
+static uint64_t text_size(const text *t)
+{
+    return (uint64_t)1 + varint_size(t->size) + t->size;
+}
+
+/* Of the frame's content with its id: what its length varint says. An empty subset is none and is not written. */
+static uint64_t row_size(const row *r)
+{
+    uint64_t size = 4 + text_size(&r->key) + varint_size(r->change) + varint_size(r->from) + varint_size(r->to);
+    if (r->subset.size > 0)
+        size += text_size(&r->subset);
+    if (r->value.there)
+        size += text_size(&r->value);
+    return size;
+}
+
+static uint8_t *text_put(uint8_t *out, uint8_t tag, const text *t)
+{
+    *out++ = tag;
+    out += varint_put(out, t->size);
+    copy_slice(out, t->data, t->start, t->size);
+    return out + t->size;
+}
+
+static uint8_t *number_put(uint8_t *out, uint8_t tag, uint32_t number)
+{
+    *out++ = tag;
+    return out + varint_put(out, number);
+}
+
+static void row_put(uint8_t *out, const row *r, uint64_t size)
+{
+    out += varint_put(out, size);
+    *out++ = SC_FRAME_CHANGE;
+    if (r->subset.size > 0)
+        out = text_put(out, TAG(SUBSET, WIRE_BYTES), &r->subset);
+    out = text_put(out, TAG(KEY, WIRE_BYTES), &r->key);
+    out = number_put(out, TAG(CHANGE, WIRE_VARINT), r->change);
+    out = number_put(out, TAG(FROM, WIRE_VARINT), r->from);
+    out = number_put(out, TAG(TO, WIRE_VARINT), r->to);
+    if (r->value.there)
+        text_put(out, TAG(VALUE, WIRE_BYTES), &r->value);
+}
+
+static bool text_utf8(const text *t)
+{
+    return sc_utf8_ok(t->data, t->start, t->start + t->size);
+}
+
+static sc_status row_check(row *r, const sc_changes *changes, size_t i)
+{
+    if (!row_find(r, changes, i))
+        return SC_BOUNDS;
+    if (!r->key.there)
+        return SC_FIELD_MISSING;
+    return text_utf8(&r->key) && text_utf8(&r->subset) ? SC_OK : SC_UTF8;
+}
+
+size_t sc_changes_size(const sc_changes *changes, size_t count)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        row r;
+        /* Nothing is written from a wrong row on: it needs no room. */
+        if (!row_find(&r, changes, i))
+            break;
+        uint64_t content = row_size(&r);
+        size += varint_size(content) + content;
+    }
+    return (size_t)size;
+}
+
+sc_status sc_changes_encode(const sc_changes *changes, size_t count, uint64_t max_frame, uint8_t *out, size_t room,
+                            uint64_t *frame_ends, size_t *at)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        row r;
+        sc_status status = row_check(&r, changes, i);
+        uint64_t size = status == SC_OK ? row_size(&r) : 0;
+        if (status == SC_OK && size > max_frame)
+            status = SC_FRAME_SIZE;
+        if (status == SC_OK && varint_size(size) + size > room - end)
+            status = SC_ROOM;
+        if (status != SC_OK) {
+            *at = i;
+            return status;
+        }
+        row_put(out + end, &r, size);
+        end += varint_size(size) + (size_t)size;
+        frame_ends[i] = end;
+    }
+    *at = end;
+    return SC_OK;
+}
+
+/* ---- decoding ---- */
+
+typedef struct fields {
+    unsigned seen;
+    uint64_t starts[FIELDS], ends[FIELDS]; /* of texts */
+    uint32_t numbers[FIELDS];
+} fields;
+
+/* As varint_get, of a change that is there whole: an end in mid-number is an error of its own. */
+static sc_status varint_inside(const uint8_t *in, size_t end, size_t *at, uint64_t *value)
+{
+    sc_status status = varint_get(in, end, at, value);
+    return status == SC_TRUNCATED ? SC_FIELD_SIZE : status;
+}
+
+static sc_status tag_check(uint64_t tag)
+{
+    if (tag > UINT32_MAX)
+        return SC_UINT32;
+    unsigned wire = tag & 7;
+    switch (tag >> 3) {
+    case 0:
+        return SC_FIELD_NUMBER;
+    case SUBSET:
+    case KEY:
+    case VALUE:
+        return wire == WIRE_BYTES ? SC_OK : SC_WIRE_TYPE;
+    case CHANGE:
+    case FROM:
+    case TO:
+        return wire == WIRE_VARINT ? SC_OK : SC_WIRE_TYPE;
+    default:
+        return wire == WIRE_VARINT || wire == WIRE_64 || wire == WIRE_BYTES || wire == WIRE_32 ? SC_OK : SC_WIRE_TYPE;
+    }
+}
+
+/* The field at in[*at]; *at moves behind it, or to what is wrong. Of repeated fields the last stays. */
+static sc_status field_read(const uint8_t *in, size_t end, size_t *at, fields *found)
+{
+    size_t field = *at;
+    uint64_t tag, value;
+    sc_status status = varint_inside(in, end, at, &tag);
+    if (status != SC_OK)
+        return status;
+    status = tag_check(tag);
+    uint64_t number = tag >> 3;
+    unsigned wire = tag & 7;
+    if (status == SC_OK && (wire == WIRE_VARINT || wire == WIRE_BYTES)) {
+        status = varint_inside(in, end, at, &value);
+        if (status != SC_OK)
+            return status;
+    } else {
+        value = wire == WIRE_64 ? 8 : 4;
+    }
+    if (status == SC_OK && wire == WIRE_VARINT) {
+        if (number >= FIELDS)
+            return SC_OK;
+        if (value <= UINT32_MAX) {
+            found->numbers[number] = (uint32_t)value;
+            found->seen |= BIT(number);
+            return SC_OK;
+        }
+        status = SC_UINT32;
+    }
+    if (status == SC_OK && value > end - *at)
+        status = SC_FIELD_SIZE;
+    if (status == SC_OK && number <= KEY && !sc_utf8_ok(in, *at, *at + (size_t)value))
+        status = SC_UTF8;
+    if (status != SC_OK) {
+        *at = field;
+        return status;
+    }
+    if (number < FIELDS) {
+        found->starts[number] = *at;
+        found->ends[number] = *at + value;
+        found->seen |= BIT(number);
+    }
+    *at += (size_t)value;
+    return SC_OK;
+}
+
+static sc_status change_read(const uint8_t *in, size_t start, size_t end, fields *found, size_t *at)
+{
+    found->seen = 0;
+    *at = start;
+    while (*at < end) {
+        sc_status status = field_read(in, end, at, found);
+        if (status != SC_OK)
+            return status;
+    }
+    *at = start;
+    return (found->seen & REQUIRED) == REQUIRED ? SC_OK : SC_FIELD_MISSING;
+}
+
+static void text_store(const fields *found, unsigned field, bool there, uint64_t *start, uint64_t *end)
+{
+    *start = there ? found->starts[field] : SC_ABSENT;
+    *end = there ? found->ends[field] : SC_ABSENT;
+}
+
+static void change_store(const fields *found, sc_changes *c, size_t i)
+{
+    bool subset = found->seen & BIT(SUBSET) && found->starts[SUBSET] < found->ends[SUBSET];
+    text_store(found, SUBSET, subset, &c->subset_starts[i], &c->subset_ends[i]);
+    text_store(found, KEY, true, &c->key_starts[i], &c->key_ends[i]);
+    text_store(found, VALUE, found->seen & BIT(VALUE), &c->value_starts[i], &c->value_ends[i]);
+    c->change[i] = found->numbers[CHANGE];
+    c->from[i] = found->numbers[FROM];
+    c->to[i] = found->numbers[TO];
+}
+
+sc_status sc_changes_decode(const uint8_t *in, size_t len, const uint8_t *ids, const uint64_t *starts,
+                            const uint64_t *ends, size_t frames, sc_changes *changes, size_t *count, size_t *at)
+{
+    changes->subset_data = changes->key_data = changes->value_data = in;
+    changes->subset_len = changes->key_len = changes->value_len = len;
+    *count = 0;
+    for (size_t i = 0; i < frames; i++) {
+        if (!slice_ok(starts[i], ends[i], len)) {
+            *at = i;
+            return SC_BOUNDS;
+        }
+        if (ids[i] != SC_FRAME_CHANGE)
+            continue;
+        fields found;
+        sc_status status = change_read(in, (size_t)starts[i], (size_t)ends[i], &found, at);
+        if (status != SC_OK)
+            return status;
+        change_store(&found, changes, (*count)++);
+    }
+    *at = len;
+    return SC_OK;
+}

@@ -1,0 +1,99 @@
+/* What the files of the codec share and nobody else sees. Inlined: these run once per value. */
+#ifndef SCOUTCORE_INTERNAL_H
+#define SCOUTCORE_INTERNAL_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "scoutcore.h"
+
+/* Like sc_varint_size and the two below, for callers in a loop. */
+static inline size_t varint_size(uint64_t value)
+{
+    size_t size = 1;
+    while (value > 0x7f) {
+        value >>= 7;
+        size++;
+    }
+    return size;
+}
+
+static inline size_t varint_put(uint8_t *out, uint64_t value)
+{
+    size_t size = 0;
+    while (value > 0x7f) {
+        out[size++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    out[size++] = (uint8_t)value;
+    return size;
+}
+
+/* Nothing at or behind in[end] is read. Nearly all varints of the format are one byte: the rest is a call. */
+static inline sc_status varint_get(const uint8_t *in, size_t end, size_t *at, uint64_t *value)
+{
+    size_t i = *at;
+    if (i < end && in[i] < 0x80) {
+        *value = in[i];
+        *at = i + 1;
+        return SC_OK;
+    }
+    return sc_varint_get(in, end, at, value);
+}
+
+static inline uint64_t zigzag(uint64_t twos_complement)
+{
+    return twos_complement << 1 ^ (0 - (twos_complement >> 63));
+}
+
+static inline uint64_t unzigzag(uint64_t value)
+{
+    return value >> 1 ^ (0 - (value & 1));
+}
+
+/* A null buffer of length 0 is allowed, but neither in memcpy nor in arithmetic. */
+static inline void copy_slice(uint8_t *out, const uint8_t *in, size_t start, size_t size)
+{
+    if (size > 0)
+        memcpy(out, in + start, size);
+}
+
+static inline bool slice_ok(uint64_t start, uint64_t end, size_t len)
+{
+    return start <= end && end <= len;
+}
+
+/* Whether in[start..end] is UTF-8 as CPython's strict decoder has it: no surrogates, nothing overlong. */
+bool sc_utf8_ok(const uint8_t *in, size_t start, size_t end);
+
+typedef struct frame {
+    uint8_t id;
+    size_t start, end; /* of the content behind the id; end is also the frame's */
+} frame;
+
+/* Reads the frame at in[at], at < len. SC_TRUNCATED: it is cut, and as far as it goes not wrong. */
+static inline sc_status frame_read(const uint8_t *in, size_t len, size_t at, uint64_t max_change, uint64_t max_blob,
+                                   frame *found)
+{
+    uint64_t size;
+    sc_status status = varint_get(in, len, &at, &size);
+    if (status != SC_OK)
+        return status;
+    if (size == 0)
+        return SC_FRAME_EMPTY;
+    if (at == len)
+        return SC_TRUNCATED;
+    uint8_t id = in[at];
+    if (id != SC_FRAME_CHANGE && id != SC_FRAME_BLOB)
+        return SC_FRAME_ID;
+    if (size > (id == SC_FRAME_CHANGE ? max_change : max_blob))
+        return SC_FRAME_SIZE;
+    if (size > len - at)
+        return SC_TRUNCATED;
+    found->id = id;
+    found->start = at + 1;
+    found->end = at + (size_t)size;
+    return SC_OK;
+}
+
+#endif

@@ -1,0 +1,336 @@
+"""The codec in C: the functions of :mod:`scoutcore.codec.reference`, with the same results and the same errors.
+
+Nothing is decided here. Each function looks at its arguments as buffers, has C measure and fill arrays of its own, and
+turns a status code into the error that the reference raises. One crossing per batch; the GIL is free meanwhile.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+from scoutcore._native import ffi, lib
+
+from scoutcore.codec.columns import (
+    Blocks,
+    Buffer,
+    ChangeColumns,
+    DecodedBlocks,
+    Frames,
+    Interval,
+    PointColumns,
+    UInts,
+    cut,
+)
+from scoutcore.codec.constants import (
+    FRAME_CHANGE,
+    INT64_MAX,
+    INTERVAL_BYTES,
+    MAX_BLOCK,
+    MAX_BLOCK_POINTS,
+    MAX_FRAME,
+    UINT64_MAX,
+    UUID_BYTES,
+)
+from scoutcore.codec.status import Status, error
+
+_new_uncleared: Callable[[str, int], Any] = ffi.new_allocator(should_clear_after_alloc=False)
+
+# --- varints ----------------------------------------------------------------------------------------------------------
+
+
+def encode_varints(values: Iterable[int], signed: bool = False) -> bytes:
+    """See :func:`scoutcore.codec.reference.encode_varints`."""
+    column = _output(array("q" if signed else "Q", values), "uint64_t[]")
+    out = _new_uncleared("uint8_t[]", lib.sc_varints_size(column, len(column), signed))
+    at = ffi.new("size_t *")
+    _check(lib.sc_varints_encode(column, len(column), signed, out, len(out), at), at, encoding=True)
+    return _taken(out, at[0])
+
+
+def decode_varints(data: Buffer, signed: bool = False) -> UInts:
+    """See :func:`scoutcore.codec.reference.decode_varints`."""
+    source = _source(data)
+    count, at = ffi.new("size_t *"), ffi.new("size_t *")
+    values = _zeros("q" if signed else "Q", lib.sc_varints_count(source, len(source)))
+    _check(
+        lib.sc_varints_decode(source, len(source), signed, _output(values, "uint64_t[]"), len(values), count, at),
+        at,
+    )
+    return values
+
+
+# --- multibuffers -----------------------------------------------------------------------------------------------------
+
+
+def pack(buffers: Sequence[Buffer], extra: int = 0) -> bytes:
+    """See :func:`scoutcore.codec.reference.pack`."""
+    if set(map(type, buffers)) - {bytes}:
+        buffers = [memoryview(buffer).cast("B") for buffer in buffers]
+    return pack_columns(b"".join(buffers), array("Q", accumulate(map(len, buffers), initial=0)), extra)
+
+
+def pack_columns(data: Buffer, offsets: UInts, extra: int = 0) -> bytes:
+    """See :func:`scoutcore.codec.reference.pack_columns`."""
+    source = _source(data)
+    edges = _input(offsets, "Q")
+    count = max(len(edges) - 1, 0)
+    if extra < 0 < count:
+        raise ValueError("negative count")
+    # Enough for any slices that are in order; pages never written cost nothing.
+    out = _new_uncleared("uint8_t[]", len(source) + count * (max(extra, 0) + lib.SC_VARINT_BYTES))
+    at = ffi.new("size_t *")
+    _check(
+        lib.sc_multibuffer_pack(source, len(source), edges, count, max(extra, 0), out, len(out), at), at, encoding=True
+    )
+    return _taken(out, at[0])
+
+
+def unpack(data: Buffer, extra: int = 0) -> list[bytes]:
+    """See :func:`scoutcore.codec.reference.unpack`."""
+    starts, ends, consumed = unpack_columns(data, extra)
+    if consumed < len(_source(data)):
+        unpack_columns(data, extra, consumed)  # raises where the next item is wrong and not only cut
+        raise error(Status.TRUNCATED, consumed)
+    return cut(data, starts, ends)
+
+
+def unpack_columns(
+    data: Buffer, extra: int = 0, offset: int = 0, limit: int = UINT64_MAX
+) -> tuple[UInts, UInts, int]:
+    """See :func:`scoutcore.codec.reference.unpack_columns`."""
+    source = _source(data)
+    count, at = ffi.new("size_t *"), ffi.new("size_t *", offset)
+    limit = _clamp(limit)
+    _check(lib.sc_multibuffer_unpack(source, len(source), extra, ffi.NULL, ffi.NULL, limit, count, at), at)
+    starts, ends = _zeros("Q", count[0]), _zeros("Q", count[0])
+    at[0] = offset
+    _check(
+        lib.sc_multibuffer_unpack(
+            source, len(source), extra, _output(starts), _output(ends), len(starts), count, at
+        ),
+        at,
+    )
+    return starts, ends, at[0]
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+def scan_frames(data: Buffer, offset: int = 0, max_change: int = MAX_FRAME, max_blob: int = MAX_FRAME) -> Frames:
+    """See :func:`scoutcore.codec.reference.scan_frames`."""
+    source = _source(data)
+    limits = _clamp(max_change), _clamp(max_blob)
+    count, at = ffi.new("size_t *"), ffi.new("size_t *", offset)
+    no = ffi.NULL
+    _check(lib.sc_frames_scan(source, len(source), *limits, no, no, no, UINT64_MAX, count, at), at)
+    ids, starts, ends = _zeros("B", count[0]), _zeros("Q", count[0]), _zeros("Q", count[0])
+    at[0] = offset
+    columns = _output(ids), _output(starts), _output(ends)
+    _check(lib.sc_frames_scan(source, len(source), *limits, *columns, len(ids), count, at), at)
+    return Frames(ids, starts, ends, at[0])
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+def encode_changes(columns: ChangeColumns, max_frame: int = MAX_FRAME) -> tuple[bytes, UInts]:
+    """See :func:`scoutcore.codec.reference.encode_changes`."""
+    rows = ffi.new("sc_changes *")
+    count = len(columns.change)
+    owned = []
+    for name in ("subset", "key", "value"):
+        source = _source(getattr(columns, f"{name}_data"))
+        starts = _input(getattr(columns, f"{name}_starts"), "Q", count)
+        ends = _input(getattr(columns, f"{name}_ends"), "Q", count)
+        owned += [source, starts, ends]
+        setattr(rows, f"{name}_data", source)
+        setattr(rows, f"{name}_len", len(source))
+        setattr(rows, f"{name}_starts", starts)
+        setattr(rows, f"{name}_ends", ends)
+    for name in ("change", "from_", "to"):
+        owned.append(_input(getattr(columns, name), "I", count))
+        setattr(rows, name.rstrip("_"), owned[-1])
+    out = _new_uncleared("uint8_t[]", lib.sc_changes_size(rows, count))
+    frame_ends = _zeros("Q", count)
+    at = ffi.new("size_t *")
+    status = lib.sc_changes_encode(rows, count, _clamp(max_frame), out, len(out), _output(frame_ends), at)
+    _check(status, at, encoding=True)
+    return _taken(out, at[0]), frame_ends
+
+
+def decode_changes(data: Buffer, frames: Frames) -> ChangeColumns:
+    """See :func:`scoutcore.codec.reference.decode_changes`."""
+    source = _source(data)
+    ids = _input(frames.ids, "B")
+    starts, ends = _input(frames.starts, "Q", len(ids)), _input(frames.ends, "Q", len(ids))
+    changes = ffi.buffer(ids)[:].count(FRAME_CHANGE)
+    texts = [_zeros("Q", changes) for _ in range(6)]
+    numbers = [_zeros("I", changes) for _ in range(3)]
+    rows = ffi.new("sc_changes *")
+    for name, column in zip(_CHANGE_COLUMNS, texts + numbers, strict=True):
+        setattr(rows, name, _output(column))
+    count, at = ffi.new("size_t *"), ffi.new("size_t *")
+    status = lib.sc_changes_decode(source, len(source), ids, starts, ends, len(ids), rows, count, at)
+    _check(status, at, encoding=status == Status.BOUNDS)
+    return ChangeColumns(data, texts[0], texts[1], data, texts[2], texts[3], data, texts[4], texts[5], *numbers)
+
+
+_CHANGE_COLUMNS = (
+    *("subset_starts", "subset_ends", "key_starts", "key_ends", "value_starts", "value_ends"),
+    *("change", "from", "to"),
+)
+
+# --- blocks of points -------------------------------------------------------------------------------------------------
+
+
+def encode_blocks(
+    points: PointColumns,
+    series: UInts,
+    write_time: int,
+    max_points: int = MAX_BLOCK_POINTS,
+    max_bytes: int = MAX_BLOCK,
+) -> Blocks:
+    """See :func:`scoutcore.codec.reference.encode_blocks`."""
+    if not 0 <= write_time <= INT64_MAX:
+        raise error(Status.TIME, 0, encoding=True)
+    numbers = _input(series, "I")
+    count = len(numbers)
+    rows, owned = _point_columns(points, count)
+    offsets, firsts = _zeros("Q", count + 1), _zeros("Q", count + 1)
+    block_series, order = _zeros("I", count), _zeros("I", count)
+    made = ffi.new("sc_blocks *")
+    scratch = made.scratch = _new_uncleared("uint32_t[]", 2 * count + 1)
+    made.offsets, made.firsts = _output(offsets), _output(firsts)
+    made.series, made.order = _output(block_series), _output(order)
+    out = _new_uncleared("uint8_t[]", lib.sc_blocks_size(rows, count))
+    at = ffi.new("size_t *")
+    limits = _clamp(max_points), _clamp(max_bytes)
+    status = lib.sc_blocks_encode(rows, numbers, count, write_time, *limits, made, out, len(out), at)
+    _check(status, at, encoding=True)
+    del scratch, owned
+    del offsets[made.count + 1 :], firsts[made.count + 1 :], block_series[made.count :]
+    return Blocks(_taken(out, at[0]), offsets, block_series, firsts, order)
+
+
+def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
+    """See :func:`scoutcore.codec.reference.decode_blocks`."""
+    source = _source(data)
+    begins, stops = _input(starts, "Q"), _input(ends, "Q")
+    count = len(begins)
+    if len(stops) != count:
+        raise ValueError(f"zip() argument 2 is {'shorter' if len(stops) < count else 'longer'} than argument 1")
+    firsts, write_times = _zeros("Q", count + 1), _zeros("q", count)
+    room = lib.sc_blocks_count(source, len(source), begins, stops, count)
+    columns = [_zeros(typecode, room) for typecode in "qBQQQQ"]
+    t, clocked, boot, ms, data_starts, data_ends = columns
+    rows = ffi.new("sc_points *")
+    rows.t, rows.clocked, rows.boot, rows.ms, rows.starts, rows.ends = map(_output, columns)
+    at = ffi.new("size_t *")
+    status = lib.sc_blocks_decode(
+        source, len(source), begins, stops, count, _output(firsts), _output(write_times), rows, room, at
+    )
+    _check(status, at, encoding=status == Status.BOUNDS)
+    return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
+
+
+def _point_columns(points: PointColumns, count: int) -> tuple[Any, list[Any]]:
+    """*points* as C has them, and what must live as long."""
+    rows = ffi.new("sc_points *")
+    source = rows.data = _source(points.data)
+    rows.data_len = len(source)
+    owned = [source]
+    for name, typecode in (("t", "q"), ("clocked", "B"), ("boot", "Q"), ("ms", "Q"), ("starts", "Q"), ("ends", "Q")):
+        owned.append(_input(getattr(points, name), typecode, count))
+        setattr(rows, name, owned[-1])
+    return rows, owned
+
+
+# --- changes files ----------------------------------------------------------------------------------------------------
+
+
+def split_intervals(ends: UInts, fill: int, interval: int = INTERVAL_BYTES) -> tuple[UInts, int]:
+    """See :func:`scoutcore.codec.reference.split_intervals`."""
+    frames = _input(ends, "Q")
+    closing = _zeros("Q", len(frames))
+    left = ffi.new("uint64_t *", fill)
+    del closing[lib.sc_changes_split(frames, len(frames), _clamp(interval), left, _output(closing)) :]
+    return closing, left[0]
+
+
+def find_marker(data: Buffer, uuid: bytes, offset: int = 0) -> int:
+    """See :func:`scoutcore.codec.reference.find_marker`."""
+    source = _source(data)
+    found: int = lib.sc_marker_find(source, len(source), _clamp(offset), _uuid(uuid))
+    return found if found < len(source) else -1
+
+
+def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
+    """See :func:`scoutcore.codec.reference.find_interval`."""
+    source = _source(data)
+    start, check, end = ffi.new("size_t *"), ffi.new("size_t *"), ffi.new("size_t *")
+    found = lib.sc_interval_find(source, len(source), _clamp(offset), _uuid(uuid), start, check, end)
+    if found == 0:
+        return Interval(-1, -1, -1)
+    return Interval(start[0], check[0], end[0]) if found == 2 else Interval(start[0], -1, -1)
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+
+_C_TYPES = {"B": "uint8_t[]", "I": "uint32_t[]", "Q": "uint64_t[]", "q": "int64_t[]"}
+_LONG_IS_64 = array("L").itemsize == 8
+_SAME_FORMATS = {"B": "B?", "I": "I", "Q": "QL" if _LONG_IS_64 else "Q", "q": "ql" if _LONG_IS_64 else "q"}
+
+
+def _source(data: Buffer) -> Any:
+    """The bytes of any contiguous buffer object, as C has them."""
+    return ffi.from_buffer("uint8_t[]", data if type(data) is bytes else memoryview(data).cast("B"))
+
+
+def _input(column: UInts, typecode: str, count: int = 0) -> Any:
+    """A column of *count* or more numbers, as C has them: where they stand, or else in an array of their own."""
+    if not (type(column) is array and column.typecode == typecode) and not _stands(column, typecode):
+        column = array(typecode, column)
+    if len(column) < count:
+        raise IndexError("array index out of range")
+    return ffi.from_buffer(_C_TYPES[typecode], column)
+
+
+def _stands(column: object, typecode: str) -> bool:
+    """Whether *column* is a buffer of such numbers, like a slice of a memoryview or a NumPy array."""
+    try:
+        view = memoryview(column)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return view.format in _SAME_FORMATS[typecode] and view.ndim == 1 and view.c_contiguous
+
+
+def _zeros(typecode: str, count: int) -> UInts:
+    return array(typecode, (0,)) * count
+
+
+def _output(column: UInts, as_type: str = "") -> Any:
+    return ffi.from_buffer(as_type or _C_TYPES[column.typecode], column)
+
+
+def _taken(out: Any, size: int) -> bytes:
+    taken: bytes = ffi.buffer(out, size)[:]
+    return taken
+
+
+def _clamp(number: int) -> int:
+    """A limit, as one that C can have: any number over 64 bits is no limit, any below 0 lets nothing through."""
+    return max(0, min(number, UINT64_MAX))
+
+
+def _uuid(uuid: bytes) -> Any:
+    if len(uuid) != UUID_BYTES:
+        raise ValueError("a log's uuid has 16 bytes")
+    return ffi.from_buffer("uint8_t[]", uuid)
+
+
+def _check(status: int, at: Any, *, encoding: bool = False) -> None:
+    if status != Status.OK:
+        raise error(status, at[0], encoding=encoding)
