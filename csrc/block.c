@@ -380,3 +380,87 @@ sc_status sc_blocks_decode(const uint8_t *in, size_t len, const uint64_t *starts
     *at = row;
     return SC_OK;
 }
+
+/* ---- summaries ---- */
+
+/* Clocks in order of time: first boot, then ms. */
+static bool clock_less(uint64_t boot_a, uint64_t ms_a, uint64_t boot_b, uint64_t ms_b)
+{
+    return boot_a != boot_b ? boot_a < boot_b : ms_a < ms_b;
+}
+
+typedef struct clocks {
+    uint64_t count;
+    bool rising; /* strictly, so far */
+    uint64_t min_boot, min_ms, max_boot, max_ms;
+} clocks;
+
+/* While they rise the greatest is the one before: a clock that is not over the greatest ends the rise. */
+static void clock_add(clocks *c, uint64_t boot, uint64_t ms)
+{
+    bool over = c->count == 0 || clock_less(c->max_boot, c->max_ms, boot, ms);
+    if (c->count == 0 || clock_less(boot, ms, c->min_boot, c->min_ms)) {
+        c->min_boot = boot;
+        c->min_ms = ms;
+    }
+    if (over) {
+        c->max_boot = boot;
+        c->max_ms = ms;
+    }
+    c->rising = c->rising && over;
+    c->count++;
+}
+
+static void summary_store(sc_summaries *s, size_t i, uint64_t count, const point *last, const clocks *c)
+{
+    s->counts[i] = count;
+    s->last_t[i] = last->t;
+    s->clocks[i] = c->count == 0 ? 0 : c->count == count && c->rising ? 1 : 2;
+    s->min_boot[i] = c->min_boot;
+    s->min_ms[i] = c->min_ms;
+    s->max_boot[i] = c->max_boot;
+    s->max_ms[i] = c->max_ms;
+    s->last_clocked[i] = (uint8_t)last->flags;
+    s->last_boot[i] = last->boot;
+    s->last_ms[i] = last->ms;
+    s->starts[i] = last->start;
+    s->ends[i] = last->end;
+}
+
+static sc_status block_summarize(const uint8_t *in, size_t end, sc_summaries *summaries, size_t i, size_t *at)
+{
+    point p = {0, 0, 0, 0, 0, 0};
+    clocks c = {0, true, 0, 0, 0, 0};
+    const int64_t *first_t = NULL;
+    uint64_t count = 0;
+    while (*at < end) {
+        sc_status status = point_read(in, end, at, first_t, &p);
+        if (status != SC_OK)
+            return status;
+        if (!first_t)
+            summaries->first_t[i] = p.t;
+        first_t = &summaries->first_t[i];
+        if (p.flags == CLOCKED)
+            clock_add(&c, p.boot, p.ms);
+        count++;
+    }
+    summary_store(summaries, i, count, &p, &c);
+    return SC_OK;
+}
+
+sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                              sc_summaries *summaries, size_t *at)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_ok(starts[i], ends[i], len))
+            return wrong(at, i, SC_BOUNDS);
+        size_t end = (size_t)ends[i];
+        sc_status status = header_read(in, (size_t)starts[i], end, &summaries->write_times[i], at);
+        if (status == SC_OK)
+            status = block_summarize(in, end, summaries, i, at);
+        if (status != SC_OK)
+            return status;
+    }
+    *at = count;
+    return SC_OK;
+}

@@ -177,6 +177,21 @@ size_t sc_blocks_count(const uint8_t *in, size_t len, const uint64_t *starts, co
 sc_status sc_blocks_decode(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                            uint64_t *firsts, int64_t *write_times, sc_points *points, size_t room, size_t *at);
 
+typedef struct sc_summaries {
+    int64_t *write_times;
+    uint64_t *counts;           /* points; never 0 */
+    int64_t *first_t, *last_t;
+    uint8_t *clocks;            /* 0: no point has boot and ms; 1: all have, and (boot, ms) rises strictly; 2: else */
+    uint64_t *min_boot, *min_ms; /* the smallest (boot, ms), and the greatest; 0 where there is none */
+    uint64_t *max_boot, *max_ms;
+    uint8_t *last_clocked;      /* of the last point, as in sc_points */
+    uint64_t *last_boot, *last_ms, *starts, *ends;
+} sc_summaries;
+
+/* What a view needs of count blocks, one row per block, each checked as by sc_blocks_decode: *at and failures are its. */
+sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                              sc_summaries *summaries, size_t *at);
+
 /* ---- changes.c: changes files. An interval is a uuid frame (the keyframe), frames of changes, and a check frame ---- */
 
 /* Which of count frames, frame i ending at ends[i] (from 0), close an interval: the one that brings it, its keyframe

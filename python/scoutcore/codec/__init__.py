@@ -46,6 +46,7 @@ if TYPE_CHECKING or backend == "python":
         pack_columns,
         scan_frames,
         split_intervals,
+        summarize_blocks,
         unpack,
         unpack_columns,
     )
@@ -63,6 +64,7 @@ else:
         pack_columns,
         scan_frames,
         split_intervals,
+        summarize_blocks,
         unpack,
         unpack_columns,
     )
@@ -81,6 +83,7 @@ __all__ = [
     "pack_columns",
     "scan_frames",
     "split_intervals",
+    "summarize_blocks",
     "unpack",
     "unpack_columns",
 ]

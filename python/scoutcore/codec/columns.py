@@ -133,6 +133,30 @@ class DecodedBlocks(NamedTuple):
     points: PointColumns
 
 
+class BlockSummaries(NamedTuple):
+    """What the views need of blocks, one row per block.
+
+    ``clocks`` is 0 where no point has boot and ms, 1 where all have and (boot, ms) rises strictly in time order, else
+    2. ``min_*`` and ``max_*`` are the smallest and greatest (boot, ms); ``last_*``, ``starts`` and ``ends`` are those
+    of the last point.
+    """
+
+    write_times: array[int]
+    counts: UInts
+    first_t: array[int]
+    last_t: array[int]
+    clocks: UInts
+    min_boot: UInts
+    min_ms: UInts
+    max_boot: UInts
+    max_ms: UInts
+    last_clocked: UInts
+    last_boot: UInts
+    last_ms: UInts
+    starts: UInts
+    ends: UInts
+
+
 class Interval(NamedTuple):
     """An interval found in a changes file: offsets of its keyframe, of its check frame, and of what follows that.
 

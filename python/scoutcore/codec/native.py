@@ -15,6 +15,7 @@ from scoutcore._native import ffi, lib
 
 from scoutcore.codec.columns import (
     Blocks,
+    BlockSummaries,
     Buffer,
     ChangeColumns,
     DecodedBlocks,
@@ -218,10 +219,8 @@ def encode_blocks(
 def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
     """See :func:`scoutcore.codec.reference.decode_blocks`."""
     source = _source(data)
-    begins, stops = _input(starts, "Q"), _input(ends, "Q")
+    begins, stops = _block_slices(starts, ends)
     count = len(begins)
-    if len(stops) != count:
-        raise ValueError(f"zip() argument 2 is {'shorter' if len(stops) < count else 'longer'} than argument 1")
     firsts, write_times = _zeros("Q", count + 1), _zeros("q", count)
     room = lib.sc_blocks_count(source, len(source), begins, stops, count)
     columns = [_zeros(typecode, room) for typecode in "qBQQQQ"]
@@ -234,6 +233,28 @@ def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
     )
     _check(status, at, encoding=status == Status.BOUNDS)
     return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
+
+
+def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries:
+    """See :func:`scoutcore.codec.reference.summarize_blocks`."""
+    source = _source(data)
+    begins, stops = _block_slices(starts, ends)
+    summaries = BlockSummaries(*(_zeros(typecode, len(begins)) for typecode in "qQqqBQQQQBQQQQ"))
+    rows = ffi.new("sc_summaries *")
+    for name, column in zip(BlockSummaries._fields, summaries, strict=True):
+        setattr(rows, name, _output(column))
+    at = ffi.new("size_t *")
+    status = lib.sc_blocks_summarize(source, len(source), begins, stops, len(begins), rows, at)
+    _check(status, at, encoding=status == Status.BOUNDS)
+    return summaries
+
+
+def _block_slices(starts: UInts, ends: UInts) -> tuple[Any, Any]:
+    begins, stops = _input(starts, "Q"), _input(ends, "Q")
+    if len(begins) != len(stops):
+        order = "shorter" if len(stops) < len(begins) else "longer"
+        raise ValueError(f"zip() argument 2 is {order} than argument 1")
+    return begins, stops
 
 
 def _point_columns(points: PointColumns, count: int) -> tuple[Any, list[Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from scoutcore.codec.columns import (
     Blocks,
+    BlockSummaries,
     Buffer,
     ChangeColumns,
     DecodedBlocks,
@@ -36,6 +37,7 @@ from scoutcore.codec.constants import (
     MAX_FRAME,
     UINT32_MAX,
     UINT64_MAX,
+    UUID_BYTES,
 )
 from scoutcore.codec.status import Status, error
 from scoutcore.errors import TruncatedError
@@ -390,7 +392,7 @@ def encode_blocks(
             size += _varint_size(size)
             if (
                 count == 0
-                or count == max_points
+                or count >= max_points
                 or t - first_t > MAX_BLOCK_SPAN
                 or len(out) - begin + size > max_bytes
             ):
@@ -423,7 +425,7 @@ def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
     firsts, write_times = array("Q", [0]), array("q")
     t, clocked, boot, ms = array("q"), array("B"), array("Q"), array("Q")
     data_starts, data_ends = array("Q"), array("Q")
-    for index, (begin, end) in enumerate(zip(starts, ends, strict=True)):
+    for index, (begin, end) in enumerate(list(zip(starts, ends, strict=True))):
         if not begin <= end <= len(view):
             raise error(Status.BOUNDS, index, encoding=True)
         if begin == end:
@@ -476,6 +478,27 @@ def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
     return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
 
 
+def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries:
+    """What the views need of the blocks ``data[starts[i]:ends[i]]``, each checked whole.
+
+    Raises:
+        CorruptError, UnsupportedError, EncodeError: as :func:`decode_blocks`.
+    """
+    firsts, write_times, points = decode_blocks(data, starts, ends)
+    rows = []
+    for first, end in zip(firsts, firsts[1:], strict=False):
+        last = end - 1
+        clocks = [(points.boot[i], points.ms[i]) for i in range(first, end) if points.clocked[i]]
+        rising = len(clocks) == end - first and all(a < b for a, b in zip(clocks, clocks[1:], strict=False))
+        low, high = (min(clocks), max(clocks)) if clocks else ((0, 0), (0, 0))
+        rows.append(
+            (end - first, points.t[first], points.t[last], 0 if not clocks else 1 if rising else 2, *low, *high)
+            + (points.clocked[last], points.boot[last], points.ms[last], points.starts[last], points.ends[last])
+        )
+    columns = zip(*rows, strict=True) if rows else [()] * 13
+    return BlockSummaries(write_times, *map(array, "QqqBQQQQBQQQQ", columns))
+
+
 def _point_varint(data: memoryview, offset: int, end: int) -> tuple[int, int]:
     """As :func:`_get_varint`, of a block that is there whole: an end in mid-number is an error of its own."""
     try:
@@ -513,7 +536,9 @@ def split_intervals(ends: UInts, fill: int, interval: int = INTERVAL_BYTES) -> t
 
 def find_marker(data: Buffer, uuid: bytes, offset: int = 0) -> int:
     """The offset of the next 18 bytes, from *offset* on, that read as the uuid frame of the log *uuid*; -1: none."""
-    return bytes(_view(data)).find(b"\x11\x02" + uuid, offset)
+    if len(uuid) != UUID_BYTES:
+        raise ValueError("a log's uuid has 16 bytes")
+    return bytes(_view(data)).find(b"\x11\x02" + uuid, max(offset, 0))
 
 
 def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
@@ -532,7 +557,7 @@ def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
             while (frames := scan_frames(inside, position)).ids:
                 for kind, end in zip(frames.ids, frames.ends, strict=True):
                     if kind == FRAME_BLOB:
-                        if end - position != CHECK_BYTES:
+                        if view[position] != CHECK_BYTES - 1:  # the frame's length, one byte as we write it
                             raise error(Status.FRAME_ID, position)
                         return Interval(start, position, end)
                     position = end
