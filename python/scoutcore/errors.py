@@ -43,3 +43,65 @@ class EncodeError(CodecError):
     """A value in a batch cannot be encoded."""
 
     where = "item"
+
+
+class ReportError(Error, ValueError):
+    """A report that cannot be accepted: it names what is wrong."""
+
+
+class IngestError(Error, ValueError):
+    """A strict ingest met a bad report: nothing of it went in.
+
+    Attributes:
+        line: number of the line or item, from 1.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}; nothing was ingested")
+        self.line = line
+        self.reason = reason
+
+
+class NotFoundError(Error, LookupError):
+    """No such troop, scout, key or log."""
+
+
+class ExistsError(Error, ValueError):
+    """The id or key is taken already."""
+
+
+class InvalidError(Error, ValueError):
+    """An argument that cannot be right: it names which and why."""
+
+
+class StorageError(Error):
+    """The disk or LevelDB refused: what was acknowledged before is safe, what raised this was not acknowledged."""
+
+
+class LockedError(Error):
+    """Another process has the database open.
+
+    Attributes:
+        pid: the process that has it, or None where it did not say.
+    """
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        owner = f"process {pid}" if pid else "another process"
+        super().__init__(
+            f"{path} is open in {owner}; one process owns a database: stop it, or let it serve (scoutcore serve)"
+        )
+        self.path = path
+        self.pid = pid
+
+
+class FormatError(Error):
+    """The directory is no database, or one of a newer format."""
+
+
+class ClosedError(Error):
+    """The database is closed."""
+
+
+class LaggedError(Error):
+    """A watcher did not read fast enough and lost events: watch again for the current values."""

@@ -1,0 +1,50 @@
+"""scoutcore: a database for meshes of sensor nodes.
+
+It keeps every reading ever sent, in time order, beside the last known value of each; writes an append-only log; and
+packs that into changes files from which anyone can replicate it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scoutcore import changes, dat, multibuffer
+from scoutcore.codec import backend
+from scoutcore.errors import Error
+
+if TYPE_CHECKING:
+    from scoutcore.database import Database, open
+    from scoutcore.ingest import IngestResult
+    from scoutcore.model import Point, Scout, Troop
+
+_LATER = {
+    "Database": "scoutcore.database",
+    "IngestResult": "scoutcore.ingest",
+    "Point": "scoutcore.model",
+    "Scout": "scoutcore.model",
+    "Troop": "scoutcore.model",
+    "open": "scoutcore.database",
+}
+
+__all__ = [
+    "Database",
+    "Error",
+    "IngestResult",
+    "Point",
+    "Scout",
+    "Troop",
+    "backend",
+    "changes",
+    "dat",
+    "multibuffer",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The codec, changes and dat are for machines without plyvel and msgspec too.
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'scoutcore' has no attribute {name!r}")

@@ -1,0 +1,31 @@
+"""One atomic write in the making: what goes into LevelDB, seen by those who still add to it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scoutcore.store import Store
+
+
+class Commit:
+    """Gathers puts until all of them are written at once; reads see the puts."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.puts: dict[bytes, bytes | None] = {}
+        self.clock_entries: defaultdict[bytes, list[tuple[int, int, int, bytes]]] = defaultdict(list)
+        """Per row, the entries of the clock index made in this commit: boot, first ms, last ms, block key."""
+        self.events: list[Any] = []
+        """What watchers are told once the commit is durable."""
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Put, or with None delete."""
+        self.puts[key] = value
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value as it will be after the commit."""
+        if key in self.puts:
+            return self.puts[key]
+        return self._store.get(key)

@@ -1,0 +1,566 @@
+"""The database: the class users meet. It composes log, views, metadata and packing over one store."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid as uuids
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from struct import Struct
+from threading import Lock
+from typing import Any, BinaryIO, Final, Generic, Literal, TypeVar, overload
+
+from scoutcore import codec, keys, registers
+from scoutcore.clock import WriteClock, system_time
+from scoutcore.codec.columns import ChangeColumns, PointColumns, cut, offsets_of
+from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
+from scoutcore.commit import Commit
+from scoutcore.directory import Directory
+from scoutcore.errors import ClosedError, Error, IngestError, InvalidError, ReportError, StorageError
+from scoutcore.history import History, Series as HistorySeries
+from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Series, encode_data, read_chunks
+from scoutcore.log import Log, Logs
+from scoutcore.metadata import Metadata
+from scoutcore.model import Point, Scout, Time, Troop, microseconds
+from scoutcore.packer import Packer
+from scoutcore.rows import Rows, counts, last_point
+from scoutcore.store import Store
+from scoutcore.store.leveldb import LevelDBStore
+from scoutcore.troops import Scouts, Troops, scout_of, troop_of
+from scoutcore.views import Reception, Views
+from scoutcore.watch import Event, Hub, Watch
+
+T = TypeVar("T")
+Durability = Literal["process", "power"]
+
+_CLOCK: Final = keys.META + b"clock"
+_I64: Final = Struct(">q")
+_SUBSET: Final = b"sensor"
+
+
+@dataclass(frozen=True)
+class ScoutSnapshot:
+    """A scout with its last values."""
+
+    scout: Scout
+    reports: dict[str, Point]
+
+
+@dataclass(frozen=True)
+class TroopSnapshot:
+    """A troop with its scouts: the cached view of a mesh."""
+
+    troop: Troop
+    scouts: dict[int, ScoutSnapshot]
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    """Something that a caller wants in the next commit, and what became of it."""
+
+    work: Callable[[Commit], T]
+    result: T | None = None
+    error: BaseException | None = None
+    done: bool = False
+
+
+def open(path: str | os.PathLike[str], *, durability: Durability = "process") -> Database:
+    """Open the database in directory *path*; it is created where it is missing.
+
+    Args:
+        durability: when a call that writes returns: ``"process"``: what it wrote survives the death of this process;
+            ``"power"``: it survives a power cut too.
+
+    Raises:
+        LockedError: another process has it open.
+        FormatError: the directory is something else, or of a newer format.
+        StorageError: the disk or LevelDB refuses.
+    """
+    directory = Directory(Path(path))
+    try:
+        store = LevelDBStore(directory.leveldb)
+    except BaseException:
+        directory.close()
+        raise
+    return Database(store, directory, durability=durability)
+
+
+class Database:
+    """A database of troops, scouts and their reports. Use :func:`scoutcore.open` to get one.
+
+    It may be used from many threads; those that write at the same time share commits.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory | None = None,
+        *,
+        durability: Durability = "process",
+        now: Callable[[], int] = system_time,
+        max_change: int = UINT32_MAX,
+    ) -> None:
+        if durability not in ("process", "power"):
+            raise InvalidError(f"durability is 'process' or 'power', not {durability!r:.100}")
+        self._store = store
+        self._directory = directory
+        self._sync = durability == "power"
+        self._max_change = max_change
+        self._clock = WriteClock(now=now)
+        self._queue: list[_Entry[Any]] = []
+        self._queue_lock = Lock()
+        self._commit_lock = Lock()
+        self._hub = Hub()
+        self._packer: Packer | None = None
+        self._closed = False
+        self.troops = Troops(self)
+        self.scouts = Scouts(self)
+        try:
+            self._load()
+            if self._logs.own is None:
+                self._submit(self._logs.start_own)
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self) -> None:
+        """Take everything kept in memory from the store: at the start, and after a failed write."""
+        record = self._store.get(_CLOCK)
+        self._clock.last = max(self._clock.last, _I64.unpack(record)[0] if record else 0)
+        identity = self._directory.identity if self._directory else bytes(16)
+        self._logs = Logs(self._store, identity, self._max_change)
+        self._metadata = Metadata(self._store, self._logs, self._clock, self._max_change)
+        self._rows = Rows(self._logs)
+        self._views = Views(self._store, self._logs)
+        if self._directory:
+            if self._packer:
+                self._packer.close()
+            self._packer = Packer(self._store, self._logs, self._directory.changes)
+
+    def close(self) -> None:
+        """Close the database; closing twice is fine."""
+        with self._commit_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._hub.close()
+            if self._packer:
+                self._packer.close()
+            self._store.close()
+            if self._directory:
+                self._directory.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = self._directory.path if self._directory else "in memory"
+        return f"<scoutcore.Database {where}>"
+
+    @property
+    def id(self) -> str:
+        """The UUID of this database: the name of the log that it writes."""
+        assert self._logs.own is not None
+        return str(uuids.UUID(bytes=self._logs.own.uuid))
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _submit(self, work: Callable[[Commit], T]) -> T:
+        """Run *work* in the next commit, together with what other threads want, and return its result when durable.
+
+        *work* raises before it has changed anything, or not at all.
+        """
+        entry = _Entry(work)
+        with self._queue_lock:
+            self._queue.append(entry)
+        with self._commit_lock:
+            if not entry.done:
+                with self._queue_lock:
+                    entries, self._queue = self._queue, []
+                self._commit(entries)
+        if entry.error is not None:
+            raise entry.error
+        return entry.result  # type: ignore[return-value]
+
+    def _commit(self, entries: list[_Entry[Any]]) -> None:
+        commit = Commit(self._store)
+        try:
+            if self._closed:
+                raise ClosedError("the database is closed")
+            for entry in entries:
+                try:
+                    entry.result = entry.work(commit)
+                except (Error, TypeError) as problem:
+                    entry.error = problem
+            if commit.puts:
+                commit.put(_CLOCK, _I64.pack(self._clock.last))
+                self._store.write(commit.puts, self._sync)
+        except BaseException as problem:
+            for entry in entries:
+                entry.error = entry.error or problem
+            if not self._closed:
+                self._load()
+            if not isinstance(problem, Error):
+                raise
+        else:
+            self._rows.trim()
+            if commit.events:
+                self._hub.publish(commit.events)
+        finally:
+            for entry in entries:
+                entry.done = True
+
+    def _resolve(self, troop: int | None, uid: str | None, key: str | None) -> tuple[int, str]:
+        """Id and uid of a report's troop; the uid is preferred, then the key."""
+        metadata = self._metadata
+        if uid:
+            if uid not in metadata.id_of:
+                raise ReportError(f"unknown troop uid {uid!r:.40}")
+            return metadata.id_of[uid], uid
+        if key:
+            claimants = metadata.claimants(keys.uid_of_key(key))
+            if not claimants:
+                raise ReportError("unknown troop key")
+            return metadata.id_of[claimants[0]], claimants[0]
+        if not isinstance(troop, int) or troop not in metadata.uid_of:
+            raise ReportError(f"unknown troop {troop!r:.40}")
+        return troop, metadata.uid_of[troop]
+
+    def report(
+        self,
+        troop: int,
+        scout: int,
+        report: str,
+        data: Any,
+        *,
+        t: Time | None = None,
+        boot: int | None = None,
+        ms: int | None = None,
+    ) -> Point:
+        """Store one reading; when it returns the reading is durable.
+
+        Args:
+            data: any JSON value; or :class:`msgspec.Raw`, JSON text to be kept as it is.
+            t: when: int µs since the Unix epoch, or an aware datetime; now, where it is left out.
+            boot, ms: the scout's flag of this boot and its own clock: both or none. They tell a reading that is heard
+                twice.
+
+        Raises:
+            ReportError: something in it is wrong, or the troop is unknown.
+            StorageError: it could not be stored.
+        """
+        items = [{"troop": troop, "scout": scout, "report": report, "data": data, "t": t, "boot": boot, "ms": ms}]
+        result = IngestResult()
+        batch = Gatherer(self._resolve).items(items, 1, result)
+        if result.errors:
+            raise ReportError(result.errors[0][1])
+        self._submit(lambda commit: self._append(commit, batch))
+        points = batch.points
+        return Point(troop, batch.series[0].uid, scout, report, points.t[0], points.data, boot, ms)  # type: ignore[arg-type]
+
+    def ingest(
+        self,
+        source: BinaryIO | bytes | str | os.PathLike[str] | Iterable[Any],
+        *,
+        strict: bool = False,
+        progress: Callable[[IngestResult, int], None] | None = None,
+    ) -> IngestResult:
+        """Store many reports, in commits of some 50,000, each durable before the next begins.
+
+        Args:
+            source: NDJSON as bytes, a path, or a binary file or pipe; or an iterable of dicts (with the names that
+                :meth:`report` takes, and ``uid`` or ``key`` instead of ``troop``) or :class:`Point`.
+            strict: refuse everything where anything is wrong; takes memory for all of it.
+            progress: called after each commit with the result so far and the bytes (or items) taken.
+
+        Returns:
+            how many were accepted and rejected, and why.
+
+        Raises:
+            IngestError: *strict*, and a report is wrong; nothing went in.
+            StorageError: what the last call of *progress* counted is stored, of the rest nothing.
+        """
+        result = IngestResult()
+        batches = self._batches(source, result)
+        if strict:
+            taken = list(batches)
+            if result.errors:
+                raise IngestError(*result.errors[0])
+            self._submit(lambda commit: [self._append(commit, batch) for batch, _ in taken])
+            result.accepted = sum(len(batch.codes) for batch, _ in taken)
+            return result
+        for batch, size in batches:
+            if batch.codes:
+                self._submit(lambda commit, batch=batch: self._append(commit, batch))  # type: ignore[misc]
+                result.accepted += len(batch.codes)
+            if progress:
+                progress(result, size)
+        return result
+
+    def _batches(self, source: Any, result: IngestResult) -> Iterator[tuple[Batch, int]]:
+        gatherer = Gatherer(self._resolve)
+        version = self._metadata.version
+        if isinstance(source, (str, os.PathLike)):
+            with io.open(source, "rb") as file:
+                yield from self._batches(file, result)
+            return
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            source = io.BytesIO(source)
+        if hasattr(source, "read"):
+            for line, chunk in read_chunks(source):
+                if version != self._metadata.version:
+                    version = self._metadata.version
+                    gatherer.forget()
+                yield gatherer.lines(chunk, line, result), len(chunk)
+            return
+        items = iter(source)
+        first = 1
+        while some := list(islice(items, BATCH_ITEMS)):
+            gatherer.forget()
+            yield gatherer.items(some, first, result), len(some)
+            first += len(some)
+
+    def _append(self, commit: Commit, batch: Batch) -> None:
+        """Write a batch as changes of our own log, and into the views."""
+        if not batch.codes:
+            return
+        if batch.unstamped:
+            last = self._clock.take(len(batch.unstamped))
+            for stamp, index in enumerate(batch.unstamped, last - len(batch.unstamped) + 1):
+                batch.points.t[index] = stamp
+        else:
+            last = self._clock.take()
+        rows = [self._rows.get(commit, *series) for series in batch.series]
+        blocks = codec.encode_blocks(batch.points, batch.codes, last)
+        block_rows = [rows[number] for number in blocks.series]
+        sizes = [end - first for first, end in zip(blocks.firsts, blocks.firsts[1:], strict=False)]
+        count = len(block_rows)
+        row_keys = [row.wire_key for row in block_rows]
+        key_offsets = offsets_of(map(len, row_keys))
+        log = self._logs.room_for(commit, count)
+        while True:
+            before, after = array("I"), array("I")
+            versions: dict[int, int] = {}
+            for number, row, size in zip(blocks.series, block_rows, sizes, strict=True):
+                version = versions.get(number)
+                if version is None:
+                    version = row.own_count if row.own_log == log.number else 0
+                before.append(version)
+                versions[number] = version + size
+                after.append(min(version + size, UINT32_MAX))
+            columns = ChangeColumns(
+                _SUBSET,
+                array("Q", bytes(8 * count)),
+                array("Q", [len(_SUBSET)]) * count,
+                b"".join(row_keys),
+                key_offsets[:-1],
+                key_offsets[1:],
+                blocks.data,
+                blocks.offsets[:-1],
+                blocks.offsets[1:],
+                array("I", range(log.head + 1, log.head + 1 + count)),
+                before,
+                after,
+            )
+            frames, _ = codec.encode_changes(columns)
+            if max(versions.values()) <= self._max_change and self._logs.fits(log, frames):
+                break
+            log = self._logs.start_own(commit)
+        first = self._logs.append(commit, log, "sensor", frames, count)
+        for number, version in versions.items():
+            rows[number].own_log = log.number
+            rows[number].own_count = version
+        self._views.add(
+            commit, log, range(first, first + count), block_rows, blocks.data, blocks.offsets[:-1], blocks.offsets[1:]
+        )
+        if self._hub:
+            commit.events += self._visible(batch.points, batch.codes, batch.series)
+
+    def _visible(self, points: PointColumns, codes: Any, series: list[Series]) -> list[Event]:
+        texts = cut(points.data, points.starts, points.ends)
+        columns = zip(codes, points.t, texts, points.clocked, points.boot, points.ms, strict=True)
+        return [
+            Point(*series[code], t, text, boot if clocked else None, ms if clocked else None)  # type: ignore[call-arg]
+            for code, t, text, clocked, boot, ms in columns
+            if not self._metadata.is_deleted(series[code].troop, series[code].scout)
+        ]
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def last(self, troop: int, scout: int, report: str) -> Point | None:
+        """The last value of a report, or None: also where the troop or scout is deleted.
+
+        Raises:
+            NotFoundError: no such troop.
+        """
+        metadata = self._metadata
+        uid = metadata.uid_of.get(troop) or metadata.uid(troop)
+        record = self._store.get(keys.VIEW + keys.row_suffix(troop, scout, report))
+        if record is None or metadata.is_deleted(troop, scout):
+            return None
+        return last_point(record, troop, uid, scout, report)
+
+    def history(
+        self,
+        troop: int,
+        scout: int,
+        report: str,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> History:
+        """The points of a report in time order.
+
+        Args:
+            start, end: the half-open range of ``t``: int µs since the Unix epoch, or aware datetimes.
+            reverse: the newest first.
+            limit: at most so many points.
+
+        Raises:
+            NotFoundError: no such troop.
+        """
+        uid = self._metadata.uid(troop)
+        if limit is not None and limit < 0:
+            raise InvalidError(f"limit is not negative, but {limit}")
+        series = HistorySeries(
+            troop,
+            uid,
+            keys.check_number("scout", scout),
+            keys.check_report(report),
+            INT64_MIN if start is None else microseconds(start, "start"),
+            INT64_MAX + 1 if end is None else microseconds(end, "end"),
+        )
+        hidden = self._metadata.is_deleted(troop, scout)
+        logs = self._logs
+        return History(
+            self._store, lambda number: logs.by_number[number].uuid, None if hidden else series, reverse, limit
+        )
+
+    @overload
+    def snapshot(self, troop: int) -> TroopSnapshot: ...
+    @overload
+    def snapshot(self, troop: None = None) -> dict[int, TroopSnapshot]: ...
+    def snapshot(self, troop: int | None = None) -> TroopSnapshot | dict[int, TroopSnapshot]:
+        """The current values of a mesh, or of all, by troop id: metadata, scouts, and the last value of every report.
+
+        Raises:
+            NotFoundError: no such troop, or it is deleted.
+        """
+        if troop is None:
+            return {one.id: _nested(one, self._current(one.id)) for one in self.troops}
+        return _nested(self.troops.get(troop), self._current(troop))
+
+    def _current(self, troop: int | None, scout: int | None = None) -> Iterator[Event]:
+        """The current values as events, in key order, what is deleted left out; one contiguous read."""
+        if troop is None:
+            prefix = keys.VIEW
+        elif scout is None:
+            prefix = keys.troop_view(troop)
+        else:
+            prefix = keys.scout_view(troop, scout)
+        return self._events(self._store.scan(prefix, keys.after(prefix)))
+
+    def _events(self, records: Iterator[tuple[bytes, bytes]]) -> Iterator[Event]:
+        metadata = self._metadata
+        for key, record in records:
+            troop, scout, report = keys.parse_view(key)
+            if metadata.is_deleted(troop, scout):
+                continue
+            if scout is None:
+                yield troop_of(troop, registers.load(record))
+            elif report is None:
+                yield scout_of(troop, scout, registers.load(record))
+            else:
+                yield last_point(record, troop, metadata.uid_of[troop], scout, report)
+
+    def watch(self, troop: int | None = None, scout: int | None = None) -> Watch:
+        """The current values of a troop, a scout of it, or everything; a :class:`Synced` marker; then what happens.
+
+        Raises:
+            NotFoundError: no such troop.
+        """
+        if troop is not None:
+            self._metadata.uid(troop)
+        elif scout is not None:
+            raise InvalidError("a scout is watched in a troop: give both")
+        watch = Watch(self._hub, troop, scout)
+        with self._commit_lock:  # nothing may happen between the current values and what follows
+            self._hub.add(watch)
+            current = self._current(troop, scout)
+        watch.start(current)
+        return watch
+
+    def receptions(self, troop: int, scout: int, report: str, *, boot: int, ms: int) -> list[Reception]:
+        """Every arrival of one reading, at whatever gateway, the one that history shows first.
+
+        Raises:
+            NotFoundError: no such troop.
+        """
+        uid = self._metadata.uid(troop)
+        row = self._rows.read(self._store, troop, uid, scout, report)
+        if row is None or self._metadata.is_deleted(troop, scout):
+            return []
+        return self._views.receptions(Commit(self._store), row, boot, ms)
+
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """The canonical content, item by item: the same on every replica that holds the same changes.
+
+        Troops by uid, with their fields; scouts by number; reports by name with last value and history. No local
+        ids, stamps or log names; what is deleted is left out.
+        """
+        metadata = self._metadata
+        for uid, troop in sorted(metadata.id_of.items()):
+            if metadata.is_deleted(troop):
+                continue
+            for event in self._current(troop):
+                if isinstance(event, Troop):
+                    yield {"uid": uid, "fields": event.fields}
+                elif isinstance(event, Scout):
+                    yield {"uid": uid, "scout": event.id, "fields": event.fields}
+                elif isinstance(event, Point):
+                    yield {"uid": uid, "scout": event.scout, "report": event.report, "last": _plain(event)}
+                    for point in self.history(troop, event.scout, event.report):
+                        yield {"uid": uid, "scout": event.scout, "report": event.report, "point": _plain(point)}
+
+    def counts(self) -> Iterator[tuple[int, int, str, int, int]]:
+        """Troop, scout, report, points and receptions of every row that is not deleted."""
+        for key, record in self._store.scan(keys.VIEW, keys.after(keys.VIEW)):
+            troop, scout, report = keys.parse_view(key)
+            if scout is not None and report is not None and not self._metadata.is_deleted(troop, scout):
+                yield troop, scout, report, *counts(record)
+
+    def pack(self) -> int:
+        """Move all that the log holds now into changes files; returns the number of changes moved.
+
+        Raises:
+            StorageError: the disk refuses; nothing is lost.
+        """
+        if self._packer is None:
+            raise InvalidError("a database in memory is not packed")
+        return self._packer.pack()
+
+
+def _plain(point: Point) -> dict[str, Any]:
+    return {"t": point.t, "boot": point.boot, "ms": point.ms, "data": point.raw.decode()}
+
+
+def _nested(troop: Troop, events: Iterator[Event]) -> TroopSnapshot:
+    scouts: dict[int, ScoutSnapshot] = {}
+    for event in events:
+        if isinstance(event, Scout):
+            scouts[event.id] = ScoutSnapshot(event, {})
+        elif isinstance(event, Point):
+            if event.scout not in scouts:
+                scouts[event.scout] = ScoutSnapshot(Scout(event.troop, event.scout, {}), {})
+            scouts[event.scout].reports[event.report] = event
+    return TroopSnapshot(troop, scouts)

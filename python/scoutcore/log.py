@@ -1,0 +1,130 @@
+"""The append-only logs: our own, which only we append to, and a copy of every other that we know."""
+
+from __future__ import annotations
+
+import heapq
+import uuid as uuids
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Final
+
+from scoutcore import codec, keys
+from scoutcore.changes import Position
+from scoutcore.codec.constants import MARKER_BYTES, UINT32_MAX
+from scoutcore.commit import Commit
+from scoutcore.errors import NotFoundError, StorageError
+from scoutcore.store import Store
+
+_STATE: Final = Struct(">III")
+_OWN: Final = keys.META + b"own"
+SECTIONS: Final = {"sensor": keys.LOG_SENSOR, "troop": keys.LOG_TROOP}
+
+
+@dataclass(slots=True)
+class Log:
+    """What is known of one log. ``number`` is its local name, short enough for keys."""
+
+    uuid: bytes
+    number: int
+    base: int = 0
+    """The last change that was dropped from the front."""
+    head: int = 0
+    """The last change held."""
+    packed: Position = field(default_factory=Position)
+    """How far it stands in changes files: a record of its own, which the packer keeps."""
+    tail: bytes = b""
+    """The last 17 bytes of its frames: a marker might begin in them."""
+
+    def dump(self) -> bytes:
+        """The log's record in LevelDB."""
+        return _STATE.pack(self.number, self.base, self.head) + self.tail
+
+    @classmethod
+    def load(cls, uuid: bytes, record: bytes, packed: bytes | None) -> Log:
+        """The log of a record made by :meth:`dump`, and that of its packing."""
+        number, base, head = _STATE.unpack_from(record)
+        position = Position.load(packed) if packed else Position()
+        return cls(uuid, number, base, head, position, record[_STATE.size :])
+
+
+class Logs:
+    """All logs of a database, by uuid and by local number."""
+
+    def __init__(self, store: Store, identity: bytes, max_change: int = UINT32_MAX) -> None:
+        """*identity* is the fingerprint of this very database: where it changed, our log of before has ended."""
+        self._store = store
+        self._identity = identity
+        self._max_change = max_change
+        self.by_uuid: dict[bytes, Log] = {}
+        self.by_number: list[Log] = []
+        records = store.scan(keys.LOG_STATE, keys.after(keys.LOG_STATE))
+        loaded = [
+            Log.load(uuid := key[len(keys.LOG_STATE) :], value, store.get(keys.PACKED + uuid)) for key, value in records
+        ]
+        for log in sorted(loaded, key=lambda log: log.number):
+            self.by_uuid[log.uuid] = log
+            self.by_number.append(log)
+        own = store.get(_OWN)
+        self.own: Log | None = self.by_uuid.get(own[:16]) if own and own[16:] == identity else None
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        for log in self.by_number:
+            last = log.packed.last
+            for first, chunk_last, _, _ in self.chunks(log, last + 1):
+                if first != last + 1:
+                    break
+                last = chunk_last
+            if last != log.head:
+                raise StorageError(f"log {uuids.UUID(bytes=log.uuid)} has a hole behind change {last} of {log.head}")
+
+    def get(self, uuid: bytes) -> Log:
+        """The log *uuid*; raises NotFoundError."""
+        try:
+            return self.by_uuid[uuid]
+        except KeyError:
+            raise NotFoundError(f"no log {uuids.UUID(bytes=uuid)} here") from None
+
+    def add(self, commit: Commit, uuid: bytes) -> Log:
+        """A further log, empty so far."""
+        log = Log(uuid, len(self.by_number))
+        self.by_uuid[uuid] = log
+        self.by_number.append(log)
+        commit.put(keys.LOG_STATE + uuid, log.dump())
+        return log
+
+    def start_own(self, commit: Commit) -> Log:
+        """A new log of our own; the one before, if any, has ended."""
+        self.own = self.add(commit, uuids.uuid4().bytes)
+        commit.put(_OWN, self.own.uuid + self._identity)
+        return self.own
+
+    def room_for(self, commit: Commit, changes: int) -> Log:
+        """Our own log, with numbers left for so many more *changes*."""
+        if self.own is None or self.own.head + changes > self._max_change:
+            return self.start_own(commit)
+        return self.own
+
+    def fits(self, log: Log, frames: bytes) -> bool:
+        """Whether *frames* can follow in *log* without imitating its uuid frame."""
+        return codec.find_marker(log.tail + frames, log.uuid) < 0
+
+    def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
+        """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
+        first = log.head + 1
+        log.head += changes
+        log.tail = (log.tail + frames[1 - MARKER_BYTES :])[1 - MARKER_BYTES :]
+        commit.put(keys.log_chunk(SECTIONS[subset], log.uuid, first, log.head), frames)
+        commit.put(keys.LOG_STATE + log.uuid, log.dump())
+        return first
+
+    def chunks(self, log: Log, change: int) -> Iterator[tuple[int, int, bytes, bytes]]:
+        """First change, last change, key and frames of the chunks in LevelDB that begin at *change* or later."""
+
+        def section(name: bytes) -> Iterator[tuple[int, int, bytes, bytes]]:
+            start = keys.log_chunk(name, log.uuid, change, 0)
+            for key, frames in self._store.scan(start, keys.after(name + log.uuid)):
+                yield *keys.parse_log_chunk(key), key, frames
+
+        return heapq.merge(*map(section, SECTIONS.values()))

@@ -1,0 +1,162 @@
+"""A row is one series: a report of a scout of a troop. Its record in the view holds the last value and what merging needs."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from scoutcore import keys
+from scoutcore.commit import Commit
+from scoutcore.log import Logs
+from scoutcore.model import Point
+from scoutcore.store import Store
+
+_RECORD: Final = Struct(">BIIQQQQQqqIIIqQQ")
+_CLOCKED_EVER: Final = 1
+_CLOCKED_LAST: Final = 2
+_MAX_CACHED: Final = 65_536
+
+Rank = tuple[int, int, bytes, int, int]
+
+
+class Row:
+    """One row, with its record unpacked."""
+
+    __slots__ = (
+        "boot",
+        "clocked",
+        "data",
+        "max_clock",
+        "ms",
+        "own_count",
+        "own_log",
+        "points",
+        "rank",
+        "receptions",
+        "report",
+        "scout",
+        "suffix",
+        "t",
+        "troop",
+        "uid",
+        "view_key",
+        "widest",
+        "wire_key",
+    )
+
+    def __init__(self, troop: int, uid: str, scout: int, report: str) -> None:
+        self.troop = troop
+        self.uid = uid
+        self.scout = scout
+        self.report = report
+        self.suffix = keys.row_suffix(troop, scout, report)
+        self.view_key = keys.VIEW + self.suffix
+        self.wire_key = keys.sensor_key(uid, scout, report).encode()
+        self.own_log = -1
+        """Local number of the log of ours that ``own_count`` speaks of."""
+        self.own_count = 0
+        """Points of this row in that log."""
+        self.points = 0
+        self.receptions = 0
+        self.max_clock = (-1, -1)
+        """The greatest (boot, ms) seen."""
+        self.widest = 0
+        """The most ms that an entry of the clock index spans."""
+        self.rank: Rank | None = None
+        """(min(t, write time), t, log uuid, change, index) of the last value's reception."""
+        self.clocked = False
+        self.boot = self.ms = 0
+        """The last value's reading, if ``clocked``."""
+        self.t = 0
+        self.data = b""
+        """The last value as shown."""
+
+    def load(self, record: bytes, logs: Logs) -> Row:
+        """Take over a record made by :meth:`dump`."""
+        (flags, own_log, self.own_count, self.points, self.receptions, boot, ms, self.widest, low, t, log, change) = (
+            fields := _RECORD.unpack_from(record)
+        )[:12]
+        index, self.t, self.boot, self.ms = fields[12:]
+        self.own_log = own_log - 1
+        self.max_clock = (boot, ms) if flags & _CLOCKED_EVER else (-1, -1)
+        self.clocked = bool(flags & _CLOCKED_LAST)
+        self.rank = (low, t, logs.by_number[log].uuid, change, index)
+        self.data = record[_RECORD.size :]
+        return self
+
+    def dump(self, logs: Logs) -> bytes:
+        """The record in LevelDB."""
+        low, t, log, change, index = self.rank or (0, 0, b"", 0, 0)
+        boot, ms = self.max_clock
+        flags = 0
+        if boot >= 0:
+            flags = _CLOCKED_EVER
+        else:
+            boot = ms = 0
+        if self.clocked:
+            flags |= _CLOCKED_LAST
+        return (
+            _RECORD.pack(
+                flags,
+                self.own_log + 1,
+                self.own_count,
+                self.points,
+                self.receptions,
+                boot,
+                ms,
+                self.widest,
+                low,
+                t,
+                logs.by_uuid[log].number,
+                change,
+                index,
+                self.t,
+                self.boot,
+                self.ms,
+            )
+            + self.data
+        )
+
+
+def last_point(record: bytes, troop: int, uid: str, scout: int, report: str) -> Point:
+    """The last value in a row's record."""
+    fields = _RECORD.unpack_from(record)
+    boot, ms = fields[14:] if fields[0] & _CLOCKED_LAST else (None, None)
+    return Point(troop, uid, scout, report, fields[13], record[_RECORD.size :], boot, ms)
+
+
+def counts(record: bytes) -> tuple[int, int]:
+    """Points and receptions in a row's record."""
+    points, receptions = _RECORD.unpack_from(record)[3:5]
+    return points, receptions
+
+
+class Rows:
+    """The rows in use, so that their records are not read again for every commit."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+        self._rows: dict[tuple[int, int, str], Row] = {}
+
+    def get(self, commit: Commit, troop: int, uid: str, scout: int, report: str) -> Row:
+        """The row, as it stands in *commit*."""
+        name = troop, scout, report
+        row = self._rows.get(name)
+        if row is None:
+            row = Row(troop, uid, scout, report)
+            record = commit.get(row.view_key)
+            if record is not None:
+                row.load(record, self._logs)
+            self._rows[name] = row
+        return row
+
+    def read(self, store: Store, troop: int, uid: str, scout: int, report: str) -> Row | None:
+        """The row as it stands in the store, for readers; None where there is none."""
+        row = Row(troop, uid, scout, report)
+        record = store.get(row.view_key)
+        return row.load(record, self._logs) if record else None
+
+    def trim(self) -> None:
+        """Forget rows, so that memory does not grow with their number. Only between commits."""
+        if len(self._rows) > _MAX_CACHED:
+            self._rows.clear()

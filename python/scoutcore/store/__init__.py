@@ -1,0 +1,32 @@
+"""Where the bytes are kept: ordered keys and values, written in atomic batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+
+class Store(Protocol):
+    """What scoutcore needs of a key-value store. Keys are sorted as bytes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of *key*, or None."""
+
+    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values from *start* to *stop* (exclusive), as they were when the scan began."""
+
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+        """Put all of *puts* (None deletes) or nothing; with *sync*, power-safe on return.
+
+        Raises:
+            StorageError: it could not; the store is open again and holds all or nothing of *puts*.
+        """
+
+    def publish(self) -> None:
+        """Make everything written so far safe against power loss."""
+
+    def size(self, start: bytes, stop: bytes) -> int:
+        """Roughly the bytes that a range takes on disk."""
+
+    def close(self) -> None:
+        """Close it; closing twice is fine."""

@@ -1,0 +1,45 @@
+"""A store in memory, for tests and for replicas that are only looked at."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+from threading import Lock
+
+
+class MemoryStore:
+    """The twin of LevelDBStore that forgets."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+        self._keys: list[bytes] = []
+        self._lock = Lock()
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._values.get(key)
+
+    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        with self._lock:
+            keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, stop)]
+            found = [(key, self._values[key]) for key in keys]
+        return reversed(found) if reverse else iter(found)
+
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+        with self._lock:
+            for key, value in puts.items():
+                if value is None:
+                    if self._values.pop(key, None) is not None:
+                        del self._keys[bisect_left(self._keys, key)]
+                else:
+                    if key not in self._values:
+                        insort(self._keys, key)
+                    self._values[key] = value
+
+    def publish(self) -> None:
+        pass
+
+    def size(self, start: bytes, stop: bytes) -> int:
+        return sum(len(key) + len(value) for key, value in self.scan(start, stop))
+
+    def close(self) -> None:
+        pass

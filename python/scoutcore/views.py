@@ -1,0 +1,284 @@
+"""The views of sensor data: last values and history, merged from changes of any log in any order.
+
+Everything here is a function of the set of receptions, whatever their order: that is why replicas agree.
+"""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from scoutcore import codec, keys
+from scoutcore.clock import SET_CLOCK
+from scoutcore.codec.columns import Buffer, UInts, offsets_of
+from scoutcore.codec.constants import UINT64_MAX
+from scoutcore.commit import Commit
+from scoutcore.log import Log, Logs
+from scoutcore.rows import Row
+from scoutcore.store import Store
+
+CLOCK_RANGE: Final = 3_600_000
+"""The most ms that one entry of the clock index spans, so that a look-up need not look far."""
+_ENTRY: Final = Struct(">QQ")
+_BIAS: Final = 2**63
+
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """One arrival of a reading at a gateway: in which log, change and place in its block, and when it was written."""
+
+    log: str
+    change: int
+    index: int
+    write_time: int
+    """When the gateway wrote it: µs since the Unix epoch, by the gateway's clock."""
+    t: int
+    raw: bytes
+
+
+_ShownRank = tuple[bool, int, bytes, int, int]
+
+
+@dataclass(slots=True)
+class _Reception:
+    """One arrival of a reading, while receptions of the same reading are compared."""
+
+    rank: _ShownRank
+    """(written before the clock was set, t, log uuid, change, index): the smallest of a reading is the one shown."""
+    block: bytes
+    """The key of its block in the history."""
+    data: bytes
+
+    @property
+    def index(self) -> int:
+        return self.rank[4]
+
+    @property
+    def t(self) -> int:
+        return self.rank[1]
+
+
+class Views:
+    """Adds blocks to the last values and the history."""
+
+    def __init__(self, store: Store, logs: Logs) -> None:
+        self._store = store
+        self._logs = logs
+
+    def add(
+        self,
+        commit: Commit,
+        log: Log,
+        changes: Sequence[int],
+        rows: Sequence[Row],
+        data: Buffer,
+        starts: UInts,
+        ends: UInts,
+    ) -> None:
+        """Add the blocks ``data[starts[i]:ends[i]]``, the values of *changes* of *log*, to *rows*."""
+        summary = codec.summarize_blocks(data, starts, ends)
+        puts, entries, number, uuid = commit.puts, commit.clock_entries, log.number, log.uuid
+        columns = zip(rows, changes, starts, ends, *summary, strict=True)
+        for (
+            row,
+            change,
+            start,
+            end,
+            write_time,
+            count,
+            first_t,
+            last_t,
+            clocks,
+            min_boot,
+            min_ms,
+            max_boot,
+            max_ms,
+            last_clocked,
+            last_boot,
+            last_ms,
+            data_start,
+            data_end,
+        ) in columns:
+            block = data[start:end]
+            block_key = keys.history_block(row.suffix, first_t, number, change)
+            rank = (min(last_t, write_time), last_t, uuid, change, count - 1)
+            row.receptions += count
+            if clocks == 0 or (
+                clocks == 1
+                and (min_boot, min_ms) > row.max_clock
+                and min_boot == max_boot
+                and max_ms - min_ms <= CLOCK_RANGE
+            ):
+                # No reading in here can have been heard before.
+                row.points += count
+                puts[block_key] = b"\0" + block
+                if row.rank is None or rank > row.rank:
+                    row.rank = rank
+                    row.t = last_t
+                    row.data = bytes(data[data_start:data_end])
+                    row.clocked = last_clocked == 1
+                    row.boot, row.ms = last_boot, last_ms
+                if clocks:
+                    row.max_clock = (max_boot, max_ms)
+                    width = max_ms - min_ms
+                    if width > row.widest:
+                        row.widest = width
+                    puts[keys.clock_range(row.suffix, max_boot, max_ms, number, change)] = _ENTRY.pack(
+                        min_ms, first_t + _BIAS
+                    )
+                    entries[row.suffix].append((max_boot, min_ms, max_ms, block_key))
+            else:
+                self._merge(commit, row, block_key, bytes(block), rank)
+                row.max_clock = max(row.max_clock, (max_boot, max_ms))
+        for row in set(rows):
+            puts[row.view_key] = row.dump(self._logs)
+
+    def _merge(self, commit: Commit, row: Row, block_key: bytes, block: bytes, rank: tuple[int, int, bytes, int, int]) -> None:
+        """Add a block in which there may be readings that were heard before."""
+        receptions = self._receptions(block_key, block)
+        by_boot: dict[int, list[int]] = {}
+        for identity in receptions:
+            if identity is not None:
+                by_boot.setdefault(identity[0], []).append(identity[1])
+        shown: dict[tuple[int, int], _Reception] = {}
+        for boot, times in by_boot.items():
+            times.sort()
+            for other_key in self._blocks_with(commit, row, boot, times[0], times[-1]):
+                other = commit.get(other_key)
+                assert other is not None
+                hidden = hidden_of(other)
+                for identity, found in self._receptions(other_key, other[len(pack_hidden(hidden)) :]).items():
+                    if identity in receptions:
+                        shown.update({identity: one for one in found if one.index not in hidden})
+            self._enter(commit, row, block_key, boot, times)
+
+        hide: dict[bytes, set[int]] = {block_key: set()}
+        for identity, found in receptions.items():
+            if identity is None:
+                row.points += len(found)
+                continue
+            for reception in found:
+                before = shown.get(identity)
+                if before is None:
+                    row.points += 1
+                    shown[identity] = reception
+                elif reception.rank < before.rank:
+                    hide.setdefault(before.block, set()).add(before.index)
+                    shown[identity] = reception
+                else:
+                    hide[block_key].add(reception.index)
+        for key, indices in hide.items():
+            if key == block_key:
+                commit.put(key, pack_hidden(sorted(indices)) + block)
+            else:
+                value = commit.get(key)
+                assert value is not None
+                hidden = hidden_of(value)
+                commit.put(key, pack_hidden(sorted(indices.union(hidden))) + value[len(pack_hidden(hidden)) :])
+        self._update_last(row, rank, receptions, shown)
+
+    @staticmethod
+    def _update_last(
+        row: Row,
+        rank: tuple[int, int, bytes, int, int],
+        receptions: dict[tuple[int, int] | None, list[_Reception]],
+        shown: dict[tuple[int, int], _Reception],
+    ) -> None:
+        identity = (row.boot, row.ms) if row.clocked else None
+        if row.rank is None or rank > row.rank:
+            row.rank = rank
+            identity, last = next(
+                (identity, one) for identity, found in receptions.items() for one in found if one.index == rank[4]
+            )
+            row.clocked = identity is not None
+            row.boot, row.ms = identity or (0, 0)
+            row.t, row.data = last.t, last.data
+        if identity in shown:
+            row.t, row.data = shown[identity].t, shown[identity].data
+
+    def _receptions(self, block_key: bytes, block: bytes) -> dict[tuple[int, int] | None, list[_Reception]]:
+        """The receptions in a block, by (boot, ms); None for those without."""
+        _, log, change = keys.parse_history(block_key)
+        uuid = self._logs.by_number[log].uuid
+        _, (write_time,), points = codec.decode_blocks(block, *_whole(block))
+        found: dict[tuple[int, int] | None, list[_Reception]] = {}
+        for index, t in enumerate(points.t):
+            identity = (points.boot[index], points.ms[index]) if points.clocked[index] else None
+            data = block[points.starts[index] : points.ends[index]]
+            found.setdefault(identity, []).append(
+                _Reception((write_time < SET_CLOCK, t, uuid, change, index), block_key, data)
+            )
+        return found
+
+    def _blocks_with(self, commit: Commit, row: Row, boot: int, first_ms: int, last_ms: int) -> set[bytes]:
+        """The keys of the row's blocks that may hold readings of *boot* from *first_ms* to *last_ms*."""
+        found = {
+            block
+            for other_boot, low, high, block in commit.clock_entries.get(row.suffix, ())
+            if other_boot == boot and low <= last_ms and high >= first_ms
+        }
+        start = keys.clock_from(row.suffix, boot, first_ms)
+        stop = keys.after(keys.clock_from(row.suffix, boot, min(last_ms + row.widest, UINT64_MAX)))
+        for key, value in self._store.scan(start, stop):
+            low, biased_t = _ENTRY.unpack(value)
+            if low <= last_ms:
+                _, _, log, change = keys.parse_clock(key)
+                found.add(keys.history_block(row.suffix, biased_t - _BIAS, log, change))
+        return found
+
+    def receptions(self, commit: Commit, row: Row, boot: int, ms: int) -> list[Reception]:
+        """All receptions of one reading, the one shown first."""
+        found = []
+        for block_key in self._blocks_with(commit, row, boot, ms, ms):
+            value = commit.get(block_key)
+            if value is None:
+                continue
+            block = value[len(pack_hidden(hidden_of(value))) :]
+            _, log, change = keys.parse_history(block_key)
+            write_time = codec.summarize_blocks(block, *_whole(block)).write_times[0]
+            for one in self._receptions(block_key, block).get((boot, ms), ()):
+                uuid = str(uuids.UUID(bytes=self._logs.by_number[log].uuid))
+                found.append((one.rank, Reception(uuid, change, one.index, write_time, one.t, one.data)))
+        return [reception for _, reception in sorted(found, key=lambda pair: pair[0])]
+
+    @staticmethod
+    def _enter(commit: Commit, row: Row, block_key: bytes, boot: int, times: list[int]) -> None:
+        """Enter a block's readings of *boot*, at sorted *times*, into the clock index."""
+        first_t, log, change = keys.parse_history(block_key)
+        low = high = times[0]
+        for ms in [*times[1:], None]:
+            if ms is not None and ms - low <= CLOCK_RANGE:
+                high = ms
+                continue
+            commit.put(keys.clock_range(row.suffix, boot, high, log, change), _ENTRY.pack(low, first_t + _BIAS))
+            commit.clock_entries[row.suffix].append((boot, low, high, block_key))
+            row.widest = max(row.widest, high - low)
+            if ms is not None:
+                low = high = ms
+
+
+# --- the value of a block in the history: the points hidden in it, then the block as it stands in the log --------------
+
+
+def pack_hidden(indices: Sequence[int]) -> bytes:
+    """What stands before a block: ``00``, or ``01``, how many points are hidden and which (uint32, big-endian)."""
+    if not indices:
+        return b"\0"
+    return Struct(f">BI{len(indices)}I").pack(1, len(indices), *indices)
+
+
+def hidden_of(value: bytes) -> tuple[int, ...]:
+    """The points hidden in a block, rising."""
+    if value[0] == 0:
+        return ()
+    (count,) = Struct(">I").unpack_from(value, 1)
+    return Struct(f">{count}I").unpack_from(value, 5)
+
+
+def _whole(block: bytes) -> tuple[UInts, UInts]:
+    offsets = offsets_of([len(block)])
+    return offsets[:1], offsets[1:]

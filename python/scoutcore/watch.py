@@ -1,0 +1,130 @@
+"""Watching a database: what holds now, a marker, then every change as it happens."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from threading import Condition
+from typing import Any, Final, Literal
+
+import msgspec
+
+from scoutcore.errors import LaggedError
+from scoutcore.model import Point, Scout, Troop
+
+MAX_EVENTS: Final = 65_536
+"""Events kept for a watcher that does not read them."""
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """The current values are all given; what follows happens now."""
+
+
+Event = Point | Troop | Scout | Synced
+
+
+class Watch:
+    """An iterator of :data:`Event`; ``close()`` it, or use it in ``with``.
+
+    Iterating ends when the watch or the database is closed.
+    """
+
+    def __init__(self, hub: Hub, troop: int | None, scout: int | None) -> None:
+        self._hub = hub
+        self._troop = troop
+        self._scout = scout
+        self._current: Iterator[Event] = iter(())
+        self._events: deque[Event] = deque()
+        self._changed = Condition()
+        self._state: Literal["open", "lagged", "closed"] = "open"
+
+    def start(self, current: Iterable[Event]) -> None:
+        """Give *current* and the marker before all that happens."""
+        self._current = chain(current, [Synced()])
+
+    def wants(self, event: Event) -> bool:
+        """Whether the event is of the troop and scout that are watched."""
+        if self._troop is None:
+            return True
+        if isinstance(event, Troop):
+            return event.id == self._troop
+        if isinstance(event, Synced) or event.troop != self._troop:
+            return False
+        return self._scout in (None, event.id if isinstance(event, Scout) else event.scout)
+
+    def push(self, events: list[Event]) -> None:
+        """Add what happened; never waits."""
+        with self._changed:
+            if self._state == "open":
+                self._events.extend(filter(self.wants, events))
+                if len(self._events) > MAX_EVENTS:
+                    self._events.clear()
+                    self._state = "lagged"
+                self._changed.notify()
+
+    def __iter__(self) -> Watch:
+        return self
+
+    def __next__(self) -> Event:
+        event = self.next()
+        if event is None:
+            raise StopIteration
+        return event
+
+    def next(self, timeout: float | None = None) -> Event | None:
+        """The next event; None when there is none within *timeout* seconds, or the watch is closed.
+
+        Raises:
+            LaggedError: events were lost because they were not read in time.
+        """
+        for event in self._current:
+            return event
+        with self._changed:
+            self._changed.wait_for(lambda: self._events or self._state != "open", timeout)
+            if self._events:
+                return self._events.popleft()
+            if self._state == "lagged":
+                raise LaggedError(f"more than {MAX_EVENTS} events were not read in time: watch again")
+            return None
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._hub.remove(self)
+        with self._changed:
+            self._state = "closed"
+            self._changed.notify_all()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+class Hub:
+    """The watchers of a database."""
+
+    def __init__(self) -> None:
+        self._watchers: tuple[Watch, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._watchers)
+
+    def add(self, watch: Watch) -> None:
+        """Tell *watch* what happens from now on."""
+        self._watchers = (*self._watchers, watch)
+
+    def remove(self, watch: Watch) -> None:
+        """Tell it no more."""
+        self._watchers = tuple(one for one in self._watchers if one is not watch)
+
+    def publish(self, events: list[Event]) -> None:
+        """Tell all watchers."""
+        for watch in self._watchers:
+            watch.push(events)
+
+    def close(self) -> None:
+        """End all watches."""
+        for watch in self._watchers:
+            watch.close()
