@@ -23,7 +23,6 @@ from scoutcore.codec.constants import (
     FRAME_BLOB,
     INTERVAL_BYTES,
     MARKER_BYTES,
-    MAX_FRAME,
 )
 from scoutcore.errors import CorruptError, NotFoundError, TruncatedError
 
@@ -242,7 +241,7 @@ class Reader:
             pending += data
             try:
                 frames = codec.scan_frames(pending)
-                self._follow(pending, frames, offset)
+                self._follow(pending, frames)
             except CorruptError as problem:
                 raise CorruptError(f"{name}: {problem.reason}", offset + problem.offset) from None
             yield pending[: frames.consumed], frames
@@ -251,7 +250,7 @@ class Reader:
         if pending:
             raise TruncatedError(f"{name}: the end is in the middle of a frame", offset)
 
-    def _follow(self, data: bytes, frames: Frames, offset: int) -> None:
+    def _follow(self, data: bytes, frames: Frames) -> None:
         """Keep the digest of the open interval, and compare it with every check."""
         begin = changes = 0
         previous = 0
@@ -302,14 +301,14 @@ class Reader:
         return self._running.digest()
 
 
-def open(source: str | os.PathLike[str] | BinaryIO) -> Reader:  # noqa: A001
+def open(source: str | os.PathLike[str] | BinaryIO) -> Reader:
     """Open a log's changes: a file, the directory of a log, or a binary stream that begins with a keyframe.
 
     Raises:
         NotFoundError: there are no changes files.
         OSError: the file system refuses.
     """
-    if hasattr(source, "read"):
+    if not isinstance(source, (str, os.PathLike)):
         return Reader(source)
     path = Path(source)
     files = sorted(path.glob("*.changes")) if path.is_dir() else [path]

@@ -7,8 +7,7 @@ import os
 import uuid as uuids
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from struct import Struct
@@ -21,10 +20,11 @@ from scoutcore.codec.columns import ChangeColumns, PointColumns, cut, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
-from scoutcore.errors import ClosedError, Error, IngestError, InvalidError, ReportError, StorageError
-from scoutcore.history import History, Series as HistorySeries
-from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Series, encode_data, read_chunks
-from scoutcore.log import Log, Logs
+from scoutcore.errors import ClosedError, Error, IngestError, InvalidError, ReportError
+from scoutcore.history import History
+from scoutcore.history import Series as HistorySeries
+from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Series, read_chunks
+from scoutcore.log import Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
 from scoutcore.packer import Packer
@@ -294,7 +294,12 @@ class Database:
             taken = list(batches)
             if result.errors:
                 raise IngestError(*result.errors[0])
-            self._submit(lambda commit: [self._append(commit, batch) for batch, _ in taken])
+
+            def work(commit: Commit) -> None:
+                for batch, _ in taken:
+                    self._append(commit, batch)
+
+            self._submit(work)
             result.accepted = sum(len(batch.codes) for batch, _ in taken)
             return result
         for batch, size in batches:
@@ -309,7 +314,7 @@ class Database:
         gatherer = Gatherer(self._resolve)
         version = self._metadata.version
         if isinstance(source, (str, os.PathLike)):
-            with io.open(source, "rb") as file:
+            with Path(source).open("rb") as file:
                 yield from self._batches(file, result)
             return
         if isinstance(source, (bytes, bytearray, memoryview)):

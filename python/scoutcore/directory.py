@@ -13,7 +13,9 @@ from scoutcore.errors import FormatError, LockedError, StorageError
 
 FORMAT: Final = 1
 _FORMAT_TEXT: Final = "scoutcore database, format "
-_OURS: Final = frozenset(("format", "format.new", "identity", "identity.new", "lock", "db", "changes", "retention.json"))
+_OURS: Final = frozenset(
+    ("format", "format.new", "identity", "identity.new", "lock", "db", "changes", "retention.json")
+)
 _MACHINE_ID: Final = Path("/etc/machine-id")
 
 

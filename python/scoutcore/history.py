@@ -60,11 +60,7 @@ class History:
         series = self._series
         if series is None:
             return iter(())
-        points = (
-            point
-            for columns in self._in_order(series)
-            for point in _points(series, columns, self._reverse)
-        )
+        points = (point for columns in self._in_order(series) for point in _points(series, columns, self._reverse))
         return points if self._limit is None else islice(points, self._limit)
 
     def columns(self) -> Iterator[PointColumns]:
@@ -82,8 +78,10 @@ class History:
                 return
 
     def to_numpy(self) -> dict[str, Any]:
-        """NumPy arrays ``t`` (datetime64[us]), ``boot`` and ``ms`` (uint64, 0 where ``clocked`` is false), ``clocked``
-        (bool) and ``data`` (the JSON texts, str objects).
+        """The points as NumPy arrays, by name.
+
+        ``t`` (datetime64[us]), ``boot`` and ``ms`` (uint64, 0 where ``clocked`` is false), ``clocked`` (bool) and
+        ``data`` (the JSON texts, str objects).
 
         Raises:
             ImportError: NumPy is not installed.
@@ -157,7 +155,7 @@ class History:
             yield _Block(*keys.parse_history(key), value)
 
     def _merge(self, run: list[_Block], next_t: int) -> tuple[PointColumns | None, list[_Block]]:
-        """The points of as many blocks of *run* as end before *next_t*, or before a later block begins; and the rest."""
+        """The points of the blocks of *run* that end before *next_t*, or before a later block begins; and the rest."""
         if not run:
             return None, run
         hidden = [hidden_of(block.value) for block in run]

@@ -144,9 +144,7 @@ class Gatherer:
         reports, times = [], []
         for number, item in enumerate(items, first):
             try:
-                report = _from_point(item) if isinstance(item, Point) else _from_mapping(item)
-                t = None if report.t is None else microseconds(report.t)
-                report.t = None
+                report, t = _from_point(item) if isinstance(item, Point) else _from_mapping(item)
                 self._check(report, b"")
                 reports.append(report)
                 times.append(t)
@@ -190,6 +188,7 @@ class Gatherer:
             codes = array("I", map(renumbered.__getitem__, codes))
 
         unstamped: list[int] = []
+        t: array[int]
         if times is None:
             try:
                 t = array("q", [r.t * 1000 for r in reports])  # type: ignore[operator, misc]
@@ -289,7 +288,7 @@ def encode_data(data: object) -> msgspec.Raw:
 
 
 def _refuse_non_finite(data: object) -> None:
-    """msgspec writes NaN and infinities as null: that would store something else than was sent."""
+    """Msgspec writes NaN and infinities as null: that would store something else than was sent."""
     if isinstance(data, float) and not math.isfinite(data):
         raise ReportError("data has a number that JSON cannot say (NaN or infinity)")
     if isinstance(data, Mapping):
@@ -299,17 +298,18 @@ def _refuse_non_finite(data: object) -> None:
             _refuse_non_finite(item)
 
 
-def _from_point(point: Point) -> _Report:
+def _from_point(point: Point) -> tuple[_Report, int]:
     _parse_line(b'{"scout":0,"report":"","data":' + point.raw + b"}")
-    return _Report(
-        point.scout, point.report, msgspec.Raw(point.raw), point.troop, point.uid, None, point.t, point.boot, point.ms
+    report = _Report(
+        point.scout, point.report, msgspec.Raw(point.raw), point.troop, point.uid, None, None, point.boot, point.ms
     )
+    return report, microseconds(point.t)
 
 
 _ITEM_KEYS: Final = frozenset(("troop", "uid", "key", "scout", "report", "data", "t", "boot", "ms"))
 
 
-def _from_mapping(item: object) -> _Report:
+def _from_mapping(item: object) -> tuple[_Report, int | None]:
     if not isinstance(item, Mapping):
         raise ReportError(f"a report is a dict or a Point, not {type(item).__name__}")
     for name in ("scout", "report", "data"):
@@ -321,17 +321,19 @@ def _from_mapping(item: object) -> _Report:
         value = item.get(name)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             raise ReportError(f"{name} is not {'a number' if kind is int else 'a string'}")
-    return _Report(
+    t = item.get("t")
+    report = _Report(
         keys.check_number("scout", item["scout"]),
         keys.check_report(item["report"]),
         encode_data(item["data"]),
         item.get("troop"),
         item.get("uid"),
         item.get("key"),
-        item.get("t"),
+        None,
         item.get("boot"),
         item.get("ms"),
     )
+    return report, None if t is None else microseconds(t)
 
 
 def read_chunks(file: BinaryIO, size: int = BATCH_BYTES) -> Iterator[tuple[int, bytes]]:

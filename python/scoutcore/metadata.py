@@ -146,9 +146,7 @@ class Metadata:
         while True:
             version = row.versions.get(log.uuid.hex(), 0)
             to = 0 if delete else version + 1
-            change = Change(
-                uid if scout is None else f"{uid}/{scout}", log.head + 1, version, to, value, "troop"
-            )
+            change = Change(uid if scout is None else f"{uid}/{scout}", log.head + 1, version, to, value, "troop")
             frames, _ = codec.encode_changes(ChangeColumns.from_objects([change]))
             if to <= self._max_version and self._logs.fits(log, frames):
                 break

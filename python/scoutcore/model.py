@@ -28,7 +28,9 @@ def microseconds(t: Time, name: str = "t") -> int:
             raise InvalidError(f"{name} is a datetime without a time zone")
         return (t - EPOCH) // _MICROSECOND
     if not isinstance(t, int) or isinstance(t, bool) or not INT64_MIN <= t <= INT64_MAX:
-        raise InvalidError(f"{name} is an int of 64 bits (µs since the Unix epoch) or an aware datetime, not {t!r:.100}")
+        raise InvalidError(
+            f"{name} is an int of 64 bits (µs since the Unix epoch) or an aware datetime, not {t!r:.100}"
+        )
     return t
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-
-
 from typing import Any, Final
 
 import msgspec

@@ -1,4 +1,4 @@
-"""A row is one series: a report of a scout of a troop. Its record in the view holds the last value and what merging needs."""
+"""A row is one series: a report of a scout of a troop. Its record has the last value and what merging needs."""
 
 from __future__ import annotations
 

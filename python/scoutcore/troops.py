@@ -242,7 +242,7 @@ class Scouts:
         unset: Iterable[str] = (),
         **named: Any,
     ) -> Scout:
-        """Set metadata fields, and remove those in *unset*; a scout that is new here is created, a deleted one comes back.
+        """Set metadata fields, and remove those in *unset*; a new scout is created, a deleted one comes back.
 
         Raises:
             NotFoundError: no such troop. InvalidError: a field or number that cannot be.

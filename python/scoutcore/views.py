@@ -17,14 +17,13 @@ from scoutcore.codec.columns import Buffer, UInts, offsets_of
 from scoutcore.codec.constants import UINT64_MAX
 from scoutcore.commit import Commit
 from scoutcore.log import Log, Logs
-from scoutcore.rows import Row
+from scoutcore.rows import Rank, Row
 from scoutcore.store import Store
 
 CLOCK_RANGE: Final = 3_600_000
 """The most ms that one entry of the clock index spans, so that a look-up need not look far."""
 _ENTRY: Final = Struct(">QQ")
 _BIAS: Final = 2**63
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class _Reception:
     """One arrival of a reading, while receptions of the same reading are compared."""
 
     rank: _ShownRank
-    """(written before the clock was set, t, log uuid, change, index): the smallest of a reading is the one shown."""
+    """(written before the clock was set, t, log uuid, change, index): a reading's smallest is shown."""
     block: bytes
     """The key of its block in the history."""
     data: bytes
@@ -137,7 +136,7 @@ class Views:
         for row in set(rows):
             puts[row.view_key] = row.dump(self._logs)
 
-    def _merge(self, commit: Commit, row: Row, block_key: bytes, block: bytes, rank: tuple[int, int, bytes, int, int]) -> None:
+    def _merge(self, commit: Commit, row: Row, block_key: bytes, block: bytes, rank: Rank) -> None:
         """Add a block in which there may be readings that were heard before."""
         receptions = self._receptions(block_key, block)
         by_boot: dict[int, list[int]] = {}
@@ -152,8 +151,8 @@ class Views:
                 assert other is not None
                 hidden = hidden_of(other)
                 for identity, found in self._receptions(other_key, other[len(pack_hidden(hidden)) :]).items():
-                    if identity in receptions:
-                        shown.update({identity: one for one in found if one.index not in hidden})
+                    if identity is not None and identity in receptions:
+                        shown.update((identity, one) for one in found if one.index not in hidden)
             self._enter(commit, row, block_key, boot, times)
 
         hide: dict[bytes, set[int]] = {block_key: set()}
@@ -184,7 +183,7 @@ class Views:
     @staticmethod
     def _update_last(
         row: Row,
-        rank: tuple[int, int, bytes, int, int],
+        rank: Rank,
         receptions: dict[tuple[int, int] | None, list[_Reception]],
         shown: dict[tuple[int, int], _Reception],
     ) -> None:
@@ -261,7 +260,7 @@ class Views:
                 low = high = ms
 
 
-# --- the value of a block in the history: the points hidden in it, then the block as it stands in the log --------------
+# --- the value of a block in the history: the points hidden in it, then the block as in the log -----------------------
 
 
 def pack_hidden(indices: Sequence[int]) -> bytes:

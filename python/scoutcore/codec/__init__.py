@@ -22,9 +22,7 @@ def _choose(wanted: str) -> str:
         importlib.import_module("scoutcore._native")
     except ImportError as problem:
         if wanted == "c":
-            raise ImportError(
-                "SCOUTCORE_BACKEND is 'c', but scoutcore was installed without its C module"
-            ) from problem
+            raise ImportError("SCOUTCORE_BACKEND is 'c', but scoutcore was installed without its C module") from problem
         return "python"
     return "c"
 

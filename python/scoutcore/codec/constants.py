@@ -1,4 +1,4 @@
-"""Numbers of the format, the same for everyone; ``csrc/FORMAT.md`` explains them and ``csrc/scoutcore.h`` repeats them."""
+"""Numbers of the format, the same for everyone: ``csrc/FORMAT.md`` explains them, ``csrc/scoutcore.h`` has them too."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from itertools import accumulate
 from typing import Any
 
 from scoutcore._native import ffi, lib
-
 from scoutcore.codec.columns import (
     Blocks,
     BlockSummaries,
@@ -98,9 +97,7 @@ def unpack(data: Buffer, extra: int = 0) -> list[bytes]:
     return cut(data, starts, ends)
 
 
-def unpack_columns(
-    data: Buffer, extra: int = 0, offset: int = 0, limit: int = UINT64_MAX
-) -> tuple[UInts, UInts, int]:
+def unpack_columns(data: Buffer, extra: int = 0, offset: int = 0, limit: int = UINT64_MAX) -> tuple[UInts, UInts, int]:
     """See :func:`scoutcore.codec.reference.unpack_columns`."""
     source = _source(data)
     count, at = ffi.new("size_t *"), ffi.new("size_t *", offset)
@@ -109,9 +106,7 @@ def unpack_columns(
     starts, ends = _zeros("Q", count[0]), _zeros("Q", count[0])
     at[0] = offset
     _check(
-        lib.sc_multibuffer_unpack(
-            source, len(source), extra, _output(starts), _output(ends), len(starts), count, at
-        ),
+        lib.sc_multibuffer_unpack(source, len(source), extra, _output(starts), _output(ends), len(starts), count, at),
         at,
     )
     return starts, ends, at[0]

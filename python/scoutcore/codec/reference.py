@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from scoutcore.codec.columns import (
     Blocks,
@@ -130,7 +131,7 @@ def pack_columns(data: Buffer, offsets: UInts, extra: int = 0) -> bytes:
     for index in range(len(offsets) - 1):
         if not offsets[index] <= offsets[index + 1] <= len(view):
             raise error(Status.BOUNDS, index, encoding=True)
-    return pack([view[start:end] for start, end in zip(offsets, offsets[1:], strict=False)], extra)
+    return pack([view[start:end] for start, end in pairwise(offsets)], extra)
 
 
 def unpack(data: Buffer, extra: int = 0) -> list[bytes]:
@@ -147,9 +148,7 @@ def unpack(data: Buffer, extra: int = 0) -> list[bytes]:
     return cut(data, starts, ends)
 
 
-def unpack_columns(
-    data: Buffer, extra: int = 0, offset: int = 0, limit: int = UINT64_MAX
-) -> tuple[UInts, UInts, int]:
+def unpack_columns(data: Buffer, extra: int = 0, offset: int = 0, limit: int = UINT64_MAX) -> tuple[UInts, UInts, int]:
     """Starts and ends of at most *limit* whole items from *offset* on, and where the next one begins.
 
     Items before a wrong one are given first; the call that starts at the wrong one raises.
@@ -390,12 +389,7 @@ def encode_blocks(
             delta = _zigzag(t - previous)
             size = _varint_size(delta) + len(item)
             size += _varint_size(size)
-            if (
-                count == 0
-                or count >= max_points
-                or t - first_t > MAX_BLOCK_SPAN
-                or len(out) - begin + size > max_bytes
-            ):
+            if count == 0 or count >= max_points or t - first_t > MAX_BLOCK_SPAN or len(out) - begin + size > max_bytes:
                 begin, count, first_t = len(out), 0, t
                 delta = _zigzag(t)
                 offsets.append(begin)
@@ -486,14 +480,14 @@ def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries
     """
     firsts, write_times, points = decode_blocks(data, starts, ends)
     rows = []
-    for first, end in zip(firsts, firsts[1:], strict=False):
+    for first, end in pairwise(firsts):
         last = end - 1
         clocks = [(points.boot[i], points.ms[i]) for i in range(first, end) if points.clocked[i]]
-        rising = len(clocks) == end - first and all(a < b for a, b in zip(clocks, clocks[1:], strict=False))
+        rising = len(clocks) == end - first and all(a < b for a, b in pairwise(clocks))
         low, high = (min(clocks), max(clocks)) if clocks else ((0, 0), (0, 0))
         rows.append(
             (end - first, points.t[first], points.t[last], 0 if not clocks else 1 if rising else 2, *low, *high)
-            + (points.clocked[last], points.boot[last], points.ms[last], points.starts[last], points.ends[last])
+            + tuple(column[last] for column in (points.clocked, points.boot, points.ms, points.starts, points.ends))
         )
     columns = zip(*rows, strict=True) if rows else [()] * 13
     return BlockSummaries(write_times, *map(array, "QqqBQQQQBQQQQ", columns))

@@ -1,4 +1,4 @@
-"""Status codes, shared by both backends: the numbers of ``sc_status`` in ``csrc/scoutcore.h`` and the errors they become."""
+"""Status codes of both backends: the numbers of ``sc_status`` in ``csrc/scoutcore.h``, and the errors they become."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class MemoryStore:
             found = [(key, self._values[key]) for key in keys]
         return reversed(found) if reverse else iter(found)
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:  # noqa: ARG002
         with self._lock:
             for key, value in puts.items():
                 if value is None:
