@@ -70,10 +70,11 @@ class ChangeColumns(NamedTuple):
                 if not 0 <= value <= UINT32_MAX:
                     raise EncodeError(f"{name.rstrip('_')} is not a number of 32 bits", index)
             numbers.append(array("I", values))
-        subsets = [row.subset.encode() if row.subset else None for row in rows]
+        # What is not UTF-8 is for encode_changes to refuse, by its row.
+        subsets = [row.subset.encode(errors="surrogatepass") if row.subset else None for row in rows]
         return cls(
             *_gather(subsets),
-            *_gather([row.key.encode() for row in rows]),
+            *_gather([row.key.encode(errors="surrogatepass") for row in rows]),
             *_gather([row.value for row in rows]),
             *numbers,
         )
