@@ -8,11 +8,14 @@ import uuid as uuids
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from struct import Struct
 from threading import Lock
 from typing import Any, BinaryIO, Final, Generic, Literal, TypeVar, overload
+
+import msgspec
 
 from scoutcore import codec, keys, registers
 from scoutcore.clock import WriteClock, system_time
@@ -20,15 +23,16 @@ from scoutcore.codec.columns import ChangeColumns, PointColumns, cut, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
-from scoutcore.errors import ClosedError, Error, IngestError, InvalidError, ReportError
+from scoutcore.errors import ClosedError, Error, ExistsError, IngestError, InvalidError, NotFoundError, ReportError
 from scoutcore.history import History
 from scoutcore.history import Series as HistorySeries
-from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Series, read_chunks
+from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolver, Series, read_chunks
 from scoutcore.log import Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
 from scoutcore.packer import Packer
 from scoutcore.rows import Rows, counts, last_point
+from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
 from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.troops import Scouts, Troops, scout_of, troop_of
@@ -69,18 +73,22 @@ class _Entry(Generic[T]):
     done: bool = False
 
 
-def open(path: str | os.PathLike[str], *, durability: Durability = "process") -> Database:
+def open(path: str | os.PathLike[str], *, durability: Durability = "process", create: bool = True) -> Database:
     """Open the database in directory *path*; it is created where it is missing.
 
     Args:
+        create: false: where there is no database, make none.
         durability: when a call that writes returns: ``"process"``: what it wrote survives the death of this process;
             ``"power"``: it survives a power cut too.
 
     Raises:
         LockedError: another process has it open.
         FormatError: the directory is something else, or of a newer format.
+        NotFoundError: there is none, and *create* is false.
         StorageError: the disk or LevelDB refuses.
     """
+    if not (create or (Path(path) / "format").exists()):
+        raise NotFoundError(f"no scoutcore database at {os.fspath(path)}")
     directory = Directory(Path(path))
     try:
         store = LevelDBStore(directory.leveldb)
@@ -234,6 +242,20 @@ class Database:
             raise ReportError(f"unknown troop {troop!r:.40}")
         return troop, metadata.uid_of[troop]
 
+    def _resolve_or_create(
+        self, created: Callable[[Troop], None], troop: int | None, uid: str | None, key: str | None
+    ) -> tuple[int, str]:
+        try:
+            return self._resolve(troop, uid, key)
+        except ReportError:
+            taken = (uid or key) and troop in self._metadata.uid_of
+            try:
+                made = self.troops.create(uid=uid or None, key=None if uid else key, id=None if taken else troop)
+            except ExistsError:
+                return self._resolve(troop, uid, key)
+        created(msgspec.structs.replace(made, key=None) if key else made)
+        return made.id, made.uid
+
     def report(
         self,
         troop: int,
@@ -271,6 +293,7 @@ class Database:
         source: BinaryIO | bytes | str | os.PathLike[str] | Iterable[Any],
         *,
         strict: bool = False,
+        create_troops: Callable[[Troop], None] | None = None,
         progress: Callable[[IngestResult, int], None] | None = None,
     ) -> IngestResult:
         """Store many reports, in commits of some 50,000, each durable before the next begins.
@@ -279,6 +302,8 @@ class Database:
             source: NDJSON as bytes, a path, or a binary file or pipe; or an iterable of dicts (with the names that
                 :meth:`report` takes, and ``uid`` or ``key`` instead of ``troop``) or :class:`Point`.
             strict: refuse everything where anything is wrong; takes memory for all of it.
+            create_troops: a report for a troop that is unknown creates it, by its uid, its key or as its id, and this
+                is called with it; with its ``key`` where one was made: it is shown here only.
             progress: called after each commit with the result so far and the bytes (or items) taken.
 
         Returns:
@@ -289,7 +314,8 @@ class Database:
             StorageError: what the last call of *progress* counted is stored, of the rest nothing.
         """
         result = IngestResult()
-        batches = self._batches(source, result)
+        resolve = self._resolve if create_troops is None else partial(self._resolve_or_create, create_troops)
+        batches = self._batches(source, result, resolve)
         if strict:
             taken = list(batches)
             if result.errors:
@@ -310,12 +336,12 @@ class Database:
                 progress(result, size)
         return result
 
-    def _batches(self, source: Any, result: IngestResult) -> Iterator[tuple[Batch, int]]:
-        gatherer = Gatherer(self._resolve)
+    def _batches(self, source: Any, result: IngestResult, resolve: Resolver) -> Iterator[tuple[Batch, int]]:
+        gatherer = Gatherer(resolve)
         version = self._metadata.version
         if isinstance(source, (str, os.PathLike)):
             with Path(source).open("rb") as file:
-                yield from self._batches(file, result)
+                yield from self._batches(file, result, resolve)
             return
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = io.BytesIO(source)
@@ -543,6 +569,24 @@ class Database:
             troop, scout, report = keys.parse_view(key)
             if scout is not None and report is not None and not self._metadata.is_deleted(troop, scout):
                 yield troop, scout, report, *counts(record)
+
+    def stats(self) -> Stats:
+        """Counts and sizes: per troop, per log, and on disk."""
+        found = {troop.id: [len(self.scouts.list(troop.id)), 0, 0, 0] for troop in self.troops}
+        for troop, _, _, points, receptions in self.counts():
+            for index, more in enumerate((1, points, receptions) if troop in found else (), 1):
+                found[troop][index] += more
+        logs = [
+            LogStats(str(uuids.UUID(bytes=log.uuid)), log is self._logs.own, log.base, log.head, log.packed.last)
+            for log in self._logs.by_number
+        ]
+        return Stats(
+            self.id,
+            [TroopStats(troop, self._metadata.uid(troop), *counted) for troop, counted in found.items()],
+            logs,
+            bytes_under(self._directory.leveldb) if self._directory else None,
+            bytes_under(self._directory.changes) if self._directory else None,
+        )
 
     def pack(self) -> int:
         """Move all that the log holds now into changes files; returns the number of changes moved.
