@@ -7,7 +7,7 @@ Every decoder stops at the first thing that is wrong and raises an error with th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 
 from scoutcore.codec.columns import (
@@ -41,7 +41,7 @@ from scoutcore.codec.constants import (
     UUID_BYTES,
 )
 from scoutcore.codec.status import Status, error
-from scoutcore.errors import TruncatedError
+from scoutcore.errors import InvalidError, TruncatedError
 
 # --- varints ----------------------------------------------------------------------------------------------------------
 
@@ -110,8 +110,13 @@ def decode_varints(data: Buffer, signed: bool = False) -> UInts:
 # --- multibuffers -----------------------------------------------------------------------------------------------------
 
 
-def pack(buffers: Sequence[Buffer], extra: int = 0) -> bytes:
-    """The multibuffer of *buffers*: of each, *extra* zero bytes, a varint of its length in bytes, and its bytes."""
+def pack(buffers: Iterable[Buffer], extra: int = 0) -> bytes:
+    """The multibuffer of *buffers*: of each, *extra* zero bytes, a varint of its length in bytes, and its bytes.
+
+    Raises:
+        InvalidError: *extra* is negative.
+    """
+    _check_extra(extra)
     out = bytearray()
     for buffer in buffers:
         view = _view(buffer)
@@ -126,7 +131,9 @@ def pack_columns(data: Buffer, offsets: UInts, extra: int = 0) -> bytes:
 
     Raises:
         EncodeError: offsets that fall or leave *data*.
+        InvalidError: *extra* is negative.
     """
+    _check_extra(extra)
     view = _view(data)
     for index in range(len(offsets) - 1):
         if not offsets[index] <= offsets[index + 1] <= len(view):
@@ -140,6 +147,7 @@ def unpack(data: Buffer, extra: int = 0) -> list[bytes]:
     Raises:
         TruncatedError: *data* ends in the middle of an item.
         CorruptError: a length over 64 bits.
+        InvalidError: *extra* is negative.
     """
     starts, ends, consumed = unpack_columns(data, extra)
     if consumed < len(_view(data)):
@@ -155,7 +163,9 @@ def unpack_columns(data: Buffer, extra: int = 0, offset: int = 0, limit: int = U
 
     Raises:
         CorruptError: a length over 64 bits in the first item.
+        InvalidError: *extra* is negative.
     """
+    _check_extra(extra)
     view = _view(data)
     starts, ends = array("Q"), array("Q")
     while offset < len(view) and len(starts) < limit:
@@ -173,6 +183,11 @@ def unpack_columns(data: Buffer, extra: int = 0, offset: int = 0, limit: int = U
         ends.append(start + length)
         offset = start + length
     return starts, ends, offset
+
+
+def _check_extra(extra: int) -> None:
+    if extra < 0:
+        raise InvalidError("extra is negative")
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
