@@ -33,13 +33,13 @@ def load_codec(backend: str) -> ModuleType:
     return importlib.import_module(f"scoutcore.codec.{'native' if backend == 'c' else 'reference'}")
 
 
-@pytest.fixture(params=["python", "c"])
+@pytest.fixture(scope="session", params=["python", "c"])
 def codec(request: pytest.FixtureRequest) -> ModuleType:
     """Each test that takes this runs on both backends."""
     return load_codec(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def native() -> ModuleType:
     """The codec in C."""
     return load_codec("c")

@@ -118,8 +118,16 @@ def loose_fields(draw: st.DrawFn) -> bytes:
                 st.builds(lambda tag, value: bytes([tag]) + varint(value), st.sampled_from([0x18, 0x20, 0x28]), uint32),
                 st.builds(lambda value: b"\x32" + varint(len(value)) + value, contents),
                 st.builds(lambda tag, value: varint(tag << 3) + varint(value), st.integers(7, 2**29 - 1), uint64),
-                st.builds(lambda tag, value: varint(tag << 3 | 1) + value, st.integers(7, 99), st.binary(8, 8)),
-                st.builds(lambda tag, value: varint(tag << 3 | 5) + value, st.integers(7, 99), st.binary(4, 4)),
+                st.builds(
+                    lambda tag, value: varint(tag << 3 | 1) + value,
+                    st.integers(7, 99),
+                    st.binary(min_size=8, max_size=8),
+                ),
+                st.builds(
+                    lambda tag, value: varint(tag << 3 | 5) + value,
+                    st.integers(7, 99),
+                    st.binary(min_size=4, max_size=4),
+                ),
             ),
             max_size=6,
         )
