@@ -13,6 +13,8 @@ from scoutcore.errors import Error, InvalidError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
+"""In JSON text a line ends only between tokens, where a space says the same."""
 
 Time: TypeAlias = "int | datetime"
 """A point in time: int µs since the Unix epoch, or an aware datetime."""
@@ -96,13 +98,16 @@ class Point(msgspec.Struct, frozen=True, gc=False):
         return EPOCH + timedelta(microseconds=self.t)
 
     def to_json(self) -> bytes:
-        """The point as a JSON object, as :meth:`Database.ingest` takes it."""
+        """The point as a JSON object on one line, as :meth:`Database.ingest` takes it."""
+        raw = self.raw
+        if b"\n" in raw or b"\r" in raw:
+            raw = raw.translate(_ONE_LINE)
         shown: dict[str, Any] = {
             "troop": self.troop,
             "uid": self.uid,
             "scout": self.scout,
             "report": self.report,
-            "data": msgspec.Raw(self.raw),
+            "data": msgspec.Raw(raw),
             "t": milliseconds(self.t),
         }
         if self.boot is not None:
