@@ -26,10 +26,11 @@ from scoutcore.directory import Directory
 from scoutcore.errors import ClosedError, Error, ExistsError, IngestError, InvalidError, NotFoundError, ReportError
 from scoutcore.history import History
 from scoutcore.history import Series as HistorySeries
-from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolver, Series, read_chunks
+from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolver, Series
 from scoutcore.log import Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
+from scoutcore.ndjson import read_chunks
 from scoutcore.packer import Packer
 from scoutcore.rows import Rows, counts, last_point
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under

@@ -1,0 +1,242 @@
+"""Reports as NDJSON: whole lines out of a stream, and lines into columns.
+
+With the C module the plain lines, nearly all, never become Python objects (``csrc/reports.c``); :func:`parse` judges
+every other, and each of them where there is no C module. What it refuses, C does not take for plain.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+from array import array
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import BinaryIO, Final, NamedTuple
+
+import msgspec
+
+from scoutcore import codec
+from scoutcore.codec.columns import ReportName, Reports, offsets_of
+from scoutcore.codec.constants import INT64_MAX, INT64_MIN, MAX_DATA, UINT64_MAX
+from scoutcore.errors import Error, ReportError
+from scoutcore.model import from_milliseconds
+
+if codec.backend == "c":
+    from scoutcore.codec import native
+
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""NDJSON taken into one commit. More is hardly faster, and memory grows with it."""
+MAX_LINE: Final = MAX_DATA + 4096
+MAX_DEPTH: Final = 64
+
+
+class Report(msgspec.Struct, gc=False):
+    """A report in pinoccio's shape, ``t`` in ms. Other members are passed over."""
+
+    scout: int
+    report: str
+    data: msgspec.Raw
+    troop: int | None = None
+    uid: str | None = None
+    key: str | None = None
+    t: int | float | None = None
+    b: int | None = None
+    ms: int | None = None
+
+    @property
+    def name(self) -> ReportName:
+        """What it is of: the uid is preferred, then the key."""
+        uid = self.uid or None
+        key = None if uid else self.key or None
+        return None if uid or key else self.troop, uid, key, self.scout, self.report
+
+
+class _Time(msgspec.Struct):
+    t: Decimal
+
+
+class Parsed(NamedTuple):
+    """A line that is right in itself: whether its troop is known is another question."""
+
+    name: ReportName
+    t: int | None
+    """µs since the Unix epoch."""
+    clock: tuple[int | None, int | None]
+    """``boot`` and ``ms``: both or none."""
+    data: bytes
+
+
+_decode_report = msgspec.json.Decoder(Report).decode
+_decode_reports = msgspec.json.Decoder(Report).decode_lines
+_decode_time = msgspec.json.Decoder(_Time).decode
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+# Below 2^43 ms a float tells every whole µs apart.
+_EXACT_FLOAT: Final = float(2**43)
+
+
+def scan(chunk: bytes) -> Reports:
+    """The plain reports among the lines of *chunk* as columns, and where the other lines are."""
+    if codec.backend == "c":
+        return native.scan_reports(chunk)
+    if chunk.isascii() and b"\\u" not in chunk:
+        try:
+            return _columns(chunk, _decode_reports(chunk))
+        except (Error, ValueError, RecursionError):
+            pass  # something in it is not plain: line by line
+    lines = []
+    start = 0
+    for number, line in enumerate(chunk.split(b"\n")):
+        if line.strip():
+            lines.append((number, start, start + len(line)))
+        start += len(line) + 1
+    return _columns(b"", [])._replace(odd=lines)
+
+
+def _columns(chunk: bytes, reports: list[Report]) -> Reports:
+    """*reports*, one from every line of *chunk*; raises Error or ValueError where one is not plain and right."""
+    if reports and len(reports) != chunk.count(b"\n") + (not chunk.endswith(b"\n")):
+        raise ReportError("blank lines: their numbers are to be counted")
+    raws = [report.data for report in reports]
+    offsets = offsets_of(map(len, raws))
+    for raw in raws if max(map(len, raws), default=0) > MAX_DEPTH else ():
+        check_data(raw)
+    names: dict[ReportName, int] = {}
+    number = names.setdefault
+    codes = array("I", [number(report.name, len(names)) for report in reports])
+    times = [_micros(report.t, b"") for report in reports]
+    for report in reports:
+        check_clock(report.b, report.ms)
+    return Reports(
+        array("I", range(len(reports))),
+        codes,
+        array("q", [t or 0 for t in times]),
+        array("B", [t is not None for t in times]),
+        array("B", [report.b is not None for report in reports]),
+        array("Q", [report.b or 0 for report in reports]),
+        array("Q", [report.ms or 0 for report in reports]),
+        offsets[:-1],
+        offsets[1:],
+        b"".join(raws),
+        list(names),
+        [],
+    )
+
+
+def parse(line: bytes) -> Parsed:
+    """The report in a line; raises ReportError that says what is wrong with it."""
+    if len(line) > MAX_LINE:
+        raise ReportError(f"line is longer than {MAX_LINE} bytes")
+    report = decode(line)
+    check_clock(report.b, report.ms)
+    data = bytes(report.data)
+    check_data(data)
+    return Parsed(report.name, _micros(report.t, line), (report.b, report.ms), data)
+
+
+def decode(line: bytes) -> Report:
+    """The JSON object in a line; raises ReportError where it is none, or a member is of a wrong type."""
+    try:
+        str(line, "utf-8")
+        return _decode_report(line)
+    except UnicodeDecodeError:
+        raise ReportError("not valid UTF-8") from None
+    except RecursionError:
+        raise ReportError(f"data is nested deeper than {MAX_DEPTH}") from None
+    except msgspec.ValidationError as problem:
+        raise ReportError(str(problem)) from None
+    except ValueError as problem:
+        raise ReportError(f"not JSON: {problem}") from None
+
+
+def check_clock(boot: int | None, ms: int | None) -> None:
+    """Raise ReportError where a scout's clock is half there or out of range."""
+    if (boot is None) != (ms is None):
+        raise ReportError("boot without ms" if ms is None else "ms without boot")
+    for name, value in (("boot", boot), ("ms", ms)):
+        if value is not None and not 0 <= value <= UINT64_MAX:
+            raise ReportError(f"{name} is not a number from 0 to 2^64-1")
+
+
+def _micros(t: int | float | None, line: bytes) -> int | None:
+    """A time in ms as µs; *line* is read again where a float is not exact."""
+    if isinstance(t, float):
+        if abs(t) < _EXACT_FLOAT:
+            scaled = round(t * 1000)
+            if scaled / 1000 != t:
+                raise ReportError("t has more than three decimals")
+            return scaled
+        if not line:
+            raise ReportError("t is too large for a float")
+        return from_milliseconds(_decode_time(line).t)
+    if t is None:
+        return None
+    if not INT64_MIN <= t * 1000 <= INT64_MAX:
+        raise ReportError("t does not fit 64 bits of microseconds")
+    return t * 1000
+
+
+def check_data(raw: bytes | msgspec.Raw) -> None:
+    """Raise ReportError where JSON text is too long or too deep."""
+    if len(raw) > MAX_DATA:
+        raise ReportError(f"data is longer than {MAX_DATA} bytes")
+    if len(raw) <= MAX_DEPTH:
+        return
+    brackets = _STRING.sub(b"", bytes(raw)).translate(None, _NOT_BRACKETS)
+    if len(brackets) <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise ReportError(f"data is nested deeper than {MAX_DEPTH}")
+
+
+def read_chunks(file: BinaryIO, size: int = BATCH_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Whole lines of *file*: the number of the first, and about *size* bytes of them.
+
+    A pipe's lines are given as soon as it has no more to read for now. A line far too long comes cut short.
+    """
+    pending = bytearray()
+    line = 1
+    ended = False
+    while not ended:
+        ended = _fill(file, pending, size)
+        end = len(pending) if ended else pending.rfind(b"\n") + 1
+        if end == 0 and len(pending) > MAX_LINE:
+            _skip_line(file, pending)
+            end = pending.rfind(b"\n") + 1 or len(pending)
+        if end:
+            chunk = bytes(pending[:end])
+            del pending[:end]
+            yield line, chunk
+            line += chunk.count(b"\n")
+
+
+def _fill(file: BinaryIO, pending: bytearray, size: int) -> bool:
+    """Read until there are *size* bytes, or a pause; True at the end."""
+    read = getattr(file, "read1", file.read)
+    while True:
+        data = read(size)
+        if not data:
+            return True
+        pending += data
+        if len(pending) >= size or not _more_now(file):
+            return False
+
+
+def _more_now(file: BinaryIO) -> bool:
+    try:
+        return bool(select.select([file], [], [], 0)[0])
+    except (OSError, ValueError, TypeError):
+        return True  # no descriptor to ask: never a pause
+
+
+def _skip_line(file: BinaryIO, pending: bytearray) -> None:
+    """Drop what follows in a line that is too long already, up to its end."""
+    while data := file.read(65_536):
+        end = data.find(b"\n")
+        if end >= 0:
+            pending += data[end:]
+            return
