@@ -110,9 +110,9 @@ class Gatherer:
             troop, uid, key, scout, report = name
             if troop is None and uid is None and key is None:
                 raise ReportError("report without troop, uid or key")
-            series = Series(
-                *self._resolve(troop, uid, key), keys.check_number("scout", scout), keys.check_report(report)
-            )
+            keys.check_number("scout", scout)
+            keys.check_report(report)
+            series = Series(*self._resolve(troop, uid, key), scout, report)
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
             self._known[name] = series
