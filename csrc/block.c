@@ -265,7 +265,7 @@ static sc_status data_check(const uint8_t *in, size_t start, size_t end)
         return SC_DATA_EMPTY;
     if (end - start > SC_MAX_DATA)
         return SC_DATA_SIZE;
-    return sc_utf8_ok(in, start, end) ? SC_OK : SC_UTF8;
+    return text_ok(in, start, end) ? SC_OK : SC_UTF8;
 }
 
 /* The point at in[*at], p->t being the time before it; *at moves behind it, or to what is wrong: a number that does

@@ -29,13 +29,18 @@ static inline size_t varint_put(uint8_t *out, uint64_t value)
     return size;
 }
 
-/* Nothing at or behind in[end] is read. Nearly all varints of the format are one byte: the rest is a call. */
+/* Nothing at or behind in[end] is read. Nearly all varints of the format are one or two bytes: the rest is a call. */
 static inline sc_status varint_get(const uint8_t *in, size_t end, size_t *at, uint64_t *value)
 {
     size_t i = *at;
     if (i < end && in[i] < 0x80) {
         *value = in[i];
         *at = i + 1;
+        return SC_OK;
+    }
+    if (i < end && end - i > 1 && in[i + 1] < 0x80) {
+        *value = (in[i] & 0x7fu) | (uint64_t)in[i + 1] << 7;
+        *at = i + 2;
         return SC_OK;
     }
     return sc_varint_get(in, end, at, value);
@@ -63,8 +68,32 @@ static inline bool slice_ok(uint64_t start, uint64_t end, size_t len)
     return start <= end && end <= len;
 }
 
+/* Whether the size bytes at in, 4 or more, are all below 0x80: read by words, the last of which may overlap. */
+static inline bool is_ascii(const uint8_t *in, size_t size)
+{
+    if (size < sizeof(uint64_t)) {
+        uint32_t head, tail;
+        memcpy(&head, in, sizeof head);
+        memcpy(&tail, in + size - sizeof tail, sizeof tail);
+        return ((head | tail) & UINT32_C(0x80808080)) == 0;
+    }
+    uint64_t word, seen;
+    memcpy(&seen, in + size - sizeof seen, sizeof seen);
+    for (size_t i = 0; i + sizeof word <= size; i += sizeof word) {
+        memcpy(&word, in + i, sizeof word);
+        seen |= word;
+    }
+    return (seen & UINT64_C(0x8080808080808080)) == 0;
+}
+
 /* Whether in[start..end] is UTF-8 as CPython's strict decoder has it: no surrogates, nothing overlong. */
 bool sc_utf8_ok(const uint8_t *in, size_t start, size_t end);
+
+/* The same for the short texts of changes and points, which nearly always are ASCII. */
+static inline bool text_ok(const uint8_t *in, size_t start, size_t end)
+{
+    return (end - start >= 4 && is_ascii(in + start, end - start)) || sc_utf8_ok(in, start, end);
+}
 
 typedef struct frame {
     uint8_t id;

@@ -138,6 +138,26 @@ sc_status sc_changes_encode(const sc_changes *changes, size_t count, uint64_t ma
 sc_status sc_changes_decode(const uint8_t *in, size_t len, const uint8_t *ids, const uint64_t *starts,
                             const uint64_t *ends, size_t frames, sc_changes *changes, size_t *count, size_t *at);
 
+/* ---- msgpack.c: lists of objects as msgpack. msgspec turns these into Python objects, and back, faster than Python
+ *      can loop: so a batch of objects too is one buffer ---- */
+
+/* Writes slices of data as an array: of byte strings (form 0; absent ones empty), byte strings or nil (1), texts (2), or
+ * texts, nil where empty (3); as many of the count as there is room for, *rows. *at: bytes written. SC_BOUNDS. */
+sc_status sc_msgpack_slices(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                            int form, uint8_t *out, size_t room, size_t *rows, size_t *at);
+
+/* The items of the array that in begins with; 0 where it is none. */
+size_t sc_msgpack_count(const uint8_t *in, size_t len);
+
+/* Packs the array of byte strings that is all of in as a multibuffer. room: len and count * extra are enough. *at: bytes
+ * written. SC_TRUNCATED, SC_WIRE_TYPE (anything else than such an array), SC_ROOM. */
+sc_status sc_msgpack_pack(const uint8_t *in, size_t len, size_t extra, uint8_t *out, size_t room, size_t *at);
+
+/* Reads the array that is all of in, of arrays of key, change, from, to, value (or nil) and subset (or nil), into
+ * columns that point into it and have room for sc_msgpack_count rows. *at: behind the array. SC_TRUNCATED, SC_WIRE_TYPE
+ * (anything else), SC_UINT32. */
+sc_status sc_msgpack_changes(const uint8_t *in, size_t len, sc_changes *changes, size_t *at);
+
 /* ---- block.c: blocks of points, codec 0 ---- */
 
 typedef struct sc_points {
@@ -192,6 +212,21 @@ typedef struct sc_summaries {
 sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                               sc_summaries *summaries, size_t *at);
 
+/* ---- point.c: a batch of one ---- */
+
+typedef struct sc_point {
+    int64_t write_time, t; /* microseconds since the Unix epoch */
+    int clocked;           /* 1: boot and ms are there */
+    uint64_t boot, ms;
+    uint32_t change, from, to;
+} sc_point;
+
+/* Writes the frame of the sensor change that holds one point: as sc_blocks_encode and sc_changes_encode write it for a
+ * batch of one. *block: where its block begins; it ends with the frame. *at: bytes written. room: the lengths of key and
+ * data and 128 bytes more are enough. SC_TIME, SC_DATA_EMPTY, SC_DATA_SIZE, SC_UTF8, SC_FRAME_SIZE, SC_ROOM. */
+sc_status sc_point_encode(const sc_point *point, const uint8_t *key, size_t key_len, const uint8_t *data,
+                          size_t data_len, uint8_t *out, size_t room, size_t *block, size_t *at);
+
 /* ---- changes.c: changes files. An interval is a uuid frame (the keyframe), frames of changes, and a check frame ---- */
 
 /* Which of count frames, frame i ending at ends[i] (from 0), close an interval: the one that brings it, its keyframe
@@ -207,5 +242,43 @@ size_t sc_marker_find(const uint8_t *in, size_t len, size_t at, const uint8_t uu
  * a check, *start is set. 0: none. */
 int sc_interval_find(const uint8_t *in, size_t len, size_t at, const uint8_t uuid[SC_UUID_BYTES], size_t *start,
                      size_t *check, size_t *end);
+
+/* ---- reports.c: reports as NDJSON, one JSON object a line, on their way in ---- */
+
+#define SC_TROOP_ID 1                 /* what a report names its troop by */
+#define SC_TROOP_UID 2
+#define SC_TROOP_KEY 3
+
+typedef struct sc_reports {
+    /* One row per plain report. */
+    uint32_t *lines;                  /* the line it stands in, from 0 */
+    uint32_t *codes;                  /* the number of its name: of (troop, scout, report) */
+    int64_t *t;                       /* microseconds since the Unix epoch; 0 where stamped is 0 */
+    uint8_t *stamped;                 /* 1: t is there */
+    uint8_t *clocked;                 /* 1: boot and ms are there */
+    uint64_t *boot, *ms;
+    uint64_t *starts, *ends;          /* the text of data */
+    size_t count;
+    /* One row per name, in order of first appearance. A text is without its quotes, and has no escapes. */
+    uint8_t *troop_kinds;             /* SC_TROOP_UID where there is a uid, else _KEY where there is a key, else _ID */
+    uint64_t *troop_starts, *troop_ends;
+    uint32_t *scouts;
+    uint64_t *name_starts, *name_ends;
+    size_t names;
+    /* One row per other line that is not blank. */
+    uint32_t *odd_lines;
+    uint64_t *odd_starts, *odd_ends;
+    size_t odd;
+} sc_reports;
+
+/* Reads the lines of in, each column having room for as many rows as sc_reports_count tells (no more than 2^32). A
+ * plain report is valid JSON and UTF-8 with a troop, uid or key, scout, report and data, maybe t, maybe b and ms, each
+ * once and without escapes in names; numbers in range and written without exponent, t with up to three decimals; data at
+ * most SC_MAX_DATA bytes and 64 levels deep. Anything else is not wrong, but odd: for somebody slower to judge. table:
+ * scratch of a power of two, at least twice as many as there may be names; seed: any number, better one that senders do
+ * not know. */
+size_t sc_reports_count(const uint8_t *in, size_t len);
+void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *table, size_t table_size,
+                     sc_reports *reports);
 
 #endif

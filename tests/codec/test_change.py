@@ -233,7 +233,8 @@ def test_bad_utf8(codec, text):
     assert failure(codec.decode_changes, data, codec.scan_frames(data)) == "CorruptError: invalid UTF-8 at byte 2"
     for before in range(1, 9):  # wherever it stands in a word
         columns = ChangeColumns.from_objects([Change("k" * (before + len(key)), 1, 0, 1)])
-        columns = columns._replace(key_data=b"k" * before + key)
+        columns = columns._replace(key_data=b"k" * before + key, key_starts=array("Q", [0]))
+        columns = columns._replace(key_ends=array("Q", [len(columns.key_data)]))
         assert failure(codec.encode_changes, columns) == "EncodeError: invalid UTF-8 at item 0"
 
 
@@ -257,7 +258,9 @@ def test_frames_outside_the_data(codec, start, end, kind):
 @pytest.mark.parametrize(("start", "end"), [(0, 3), (2, 1), (3, 3), (ABSENT, 1), (0, ABSENT), (ABSENT - 1, ABSENT)])
 def test_slices_outside_the_buffers(codec, column, start, end):
     columns = ChangeColumns.from_objects([Change("k", 1, 0, 1, b"v", "s")] * 2)
-    columns = columns._replace(**{f"{column}_starts": array("Q", [0, start]), f"{column}_ends": array("Q", [1, end])})
+    columns = columns._replace(
+        **{f"{column}_data": b"xx", f"{column}_starts": array("Q", [0, start]), f"{column}_ends": array("Q", [1, end])}
+    )
     assert failure(codec.encode_changes, columns) == "EncodeError: slice outside its buffer at item 1"
 
 

@@ -31,12 +31,14 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 """``"c"`` or ``"python"``."""
 
 if TYPE_CHECKING or backend == "python":
+    from scoutcore.codec.columns import cut, gather_changes, list_changes
     from scoutcore.codec.reference import (
         decode_blocks,
         decode_changes,
         decode_varints,
         encode_blocks,
         encode_changes,
+        encode_point,
         encode_varints,
         find_interval,
         find_marker,
@@ -50,14 +52,18 @@ if TYPE_CHECKING or backend == "python":
     )
 else:
     from scoutcore.codec.native import (
+        cut,
         decode_blocks,
         decode_changes,
         decode_varints,
         encode_blocks,
         encode_changes,
+        encode_point,
         encode_varints,
         find_interval,
         find_marker,
+        gather_changes,
+        list_changes,
         pack,
         pack_columns,
         scan_frames,
@@ -69,14 +75,18 @@ else:
 
 __all__ = [
     "backend",
+    "cut",
     "decode_blocks",
     "decode_changes",
     "decode_varints",
     "encode_blocks",
     "encode_changes",
+    "encode_point",
     "encode_varints",
     "find_interval",
     "find_marker",
+    "gather_changes",
+    "list_changes",
     "pack",
     "pack_columns",
     "scan_frames",

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
 from scoutcore.codec.constants import ABSENT, UINT32_MAX
 from scoutcore.errors import EncodeError
 
@@ -28,9 +30,10 @@ class Frames(NamedTuple):
     """Offset behind the last whole frame: where the next scan goes on."""
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     """One entry of a log, as on the wire. ``from_`` and ``to`` are the row's version before and after."""
 
+    # A Struct of plain values, which the garbage collector need not know: a list of many is made four times as fast.
     key: str
     change: int
     from_: int
@@ -62,40 +65,15 @@ class ChangeColumns(NamedTuple):
         Raises:
             EncodeError: a number that does not fit 32 bits.
         """
-        rows = list(changes)
-        numbers = []
-        for name in ("change", "from_", "to"):
-            values = [getattr(row, name) for row in rows]
-            for index, value in enumerate(values):
-                if not 0 <= value <= UINT32_MAX:
-                    raise EncodeError(f"{name.rstrip('_')} is not a number of 32 bits", index)
-            numbers.append(array("I", values))
-        # What is not UTF-8 is for encode_changes to refuse, by its row.
-        subsets = [row.subset.encode(errors="surrogatepass") if row.subset else None for row in rows]
-        return cls(
-            *_gather(subsets),
-            *_gather([row.key.encode(errors="surrogatepass") for row in rows]),
-            *_gather([row.value for row in rows]),
-            *numbers,
-        )
+        from scoutcore.codec import gather_changes  # the backend's; it imports this module
+
+        return gather_changes(changes)
 
     def to_objects(self) -> list[Change]:
         """One :class:`Change` per row; values are copied out of the buffer."""
-        texts: dict[bytes, str | None] = {b"": None}
-        subsets: list[str | None] = []
-        for text in cut(self.subset_data, self.subset_starts, self.subset_ends):
-            if text not in texts:
-                texts[text] = text.decode()
-            subsets.append(texts[text])
-        keys = map(bytes.decode, cut(self.key_data, self.key_starts, self.key_ends))
-        values: Iterable[bytes | None] = cut(self.value_data, self.value_starts, self.value_ends)
-        if ABSENT in self.value_starts:
-            values = (
-                None if start == ABSENT else value for start, value in zip(self.value_starts, values, strict=True)
-            )
-        # tuple.__new__ skips the Python-level constructor: a third of the time of a million changes.
-        rows = zip(keys, self.change, self.from_, self.to, values, subsets, strict=True)
-        return list(map(Change._make, rows))
+        from scoutcore.codec import list_changes
+
+        return list_changes(self)
 
 
 class PointColumns(NamedTuple):
@@ -158,6 +136,32 @@ class BlockSummaries(NamedTuple):
     ends: UInts
 
 
+ReportName: TypeAlias = "tuple[int | None, str | None, str | None, int, str]"
+"""Troop id, uid or key (one of the three), scout and report of an incoming report."""
+
+
+class Reports(NamedTuple):
+    """The plain reports among NDJSON lines, as columns, and where the other lines are.
+
+    Report *i* stands in line ``lines[i]``, from 0, is of ``names[codes[i]]``, and has its data at
+    ``data[starts[i]:ends[i]]``. Without ``stamped`` it has no ``t``, without ``clocked`` no ``boot`` and ``ms``.
+    ``odd`` has line, start and end of every other line that is not blank.
+    """
+
+    lines: UInts
+    codes: UInts
+    t: array[int]
+    stamped: UInts
+    clocked: UInts
+    boot: UInts
+    ms: UInts
+    starts: UInts
+    ends: UInts
+    data: bytes
+    names: list[ReportName]
+    odd: list[tuple[int, int, int]]
+
+
 class Interval(NamedTuple):
     """An interval found in a changes file: offsets of its keyframe, of its check frame, and of what follows that.
 
@@ -170,9 +174,49 @@ class Interval(NamedTuple):
 
 
 def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
-    """The slices of *data* as ``bytes``, one per row."""
-    whole = data if isinstance(data, bytes) else bytes(data)
-    return list(map(whole.__getitem__, map(slice, starts, ends)))
+    """The slices of *data* as ``bytes``, one per row; an absent one is empty."""
+    if isinstance(data, bytes):
+        return list(map(data.__getitem__, map(slice, starts, ends)))
+    view = memoryview(data).cast("B")
+    return list(map(bytes, map(view.__getitem__, map(slice, starts, ends))))
+
+
+def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
+    """See :meth:`ChangeColumns.from_objects`."""
+    rows = list(changes)
+    numbers = []
+    for name in ("change", "from_", "to"):
+        values = [getattr(row, name) for row in rows]
+        for index, value in enumerate(values):
+            if not 0 <= value <= UINT32_MAX:
+                raise EncodeError(f"{name.rstrip('_')} is not a number of 32 bits", index)
+        numbers.append(array("I", values))
+    # What is not UTF-8 is for encode_changes to refuse, by its row.
+    subsets = [row.subset.encode(errors="surrogatepass") if row.subset else None for row in rows]
+    return ChangeColumns(
+        *_gather(subsets),
+        *_gather([row.key.encode(errors="surrogatepass") for row in rows]),
+        *_gather([row.value for row in rows]),
+        *numbers,
+    )
+
+
+def list_changes(columns: ChangeColumns) -> list[Change]:
+    """See :meth:`ChangeColumns.to_objects`."""
+    subsets = map(_Texts({b"": None}).__getitem__, cut(columns.subset_data, columns.subset_starts, columns.subset_ends))
+    keys = map(bytes.decode, cut(columns.key_data, columns.key_starts, columns.key_ends))
+    values: Iterable[bytes | None] = cut(columns.value_data, columns.value_starts, columns.value_ends)
+    if ABSENT in columns.value_starts:
+        values = (None if start == ABSENT else value for start, value in zip(columns.value_starts, values, strict=True))
+    return list(map(Change, keys, columns.change, columns.from_, columns.to, values, subsets))
+
+
+class _Texts(dict[bytes, "str | None"]):
+    """Decodes each text once: for texts of which there are few."""
+
+    def __missing__(self, text: bytes) -> str:
+        decoded = self[text] = text.decode()
+        return decoded
 
 
 def offsets_of(lengths: Iterable[int]) -> UInts:

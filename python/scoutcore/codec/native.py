@@ -6,23 +6,29 @@ turns a status code into the error that the reference raises. One crossing per b
 
 from __future__ import annotations
 
+import os
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import DecodeError
+from msgspec.msgpack import Decoder, Encoder
+
 from scoutcore._native import ffi, lib
+from scoutcore.codec import columns as columns_module
 from scoutcore.codec.columns import (
     Blocks,
     BlockSummaries,
     Buffer,
+    Change,
     ChangeColumns,
     DecodedBlocks,
     Frames,
     Interval,
     PointColumns,
+    Reports,
     UInts,
-    cut,
+    offsets_of,
 )
 from scoutcore.codec.constants import (
     FRAME_CHANGE,
@@ -35,6 +41,7 @@ from scoutcore.codec.constants import (
     UUID_BYTES,
 )
 from scoutcore.codec.status import Status, error
+from scoutcore.errors import EncodeError, InvalidError
 
 _new_uncleared: Callable[[str, int], Any] = ffi.new_allocator(should_clear_after_alloc=False)
 
@@ -65,26 +72,47 @@ def decode_varints(data: Buffer, signed: bool = False) -> UInts:
 # --- multibuffers -----------------------------------------------------------------------------------------------------
 
 
-def pack(buffers: Sequence[Buffer], extra: int = 0) -> bytes:
+def pack(buffers: Iterable[Buffer], extra: int = 0) -> bytes:
     """See :func:`scoutcore.codec.reference.pack`."""
-    if set(map(type, buffers)) - {bytes}:
-        buffers = [memoryview(buffer).cast("B") for buffer in buffers]
-    return pack_columns(b"".join(buffers), array("Q", accumulate(map(len, buffers), initial=0)), extra)
+    _check_extra(extra)
+    if not isinstance(buffers, list):
+        buffers = list(buffers)
+    pieces: list[bytes] = []
+    row, step = 0, 64
+    while row < len(buffers):
+        some = buffers[row : row + step]
+        row += len(some)
+        if list(map(type, some)).count(bytes) == len(some):
+            size, piece = _pack_some(some, extra)
+        else:
+            some = [memoryview(buffer).cast("B") for buffer in some]
+            piece = pack_columns(b"".join(some), offsets_of(map(len, some)), extra)
+            size = len(piece)
+        pieces.append(piece)
+        step = min(4096, max(1, _PIECE_BYTES * len(some) // (size + 1)))
+    return b"".join(pieces)
+
+
+def _pack_some(buffers: list[bytes], extra: int) -> tuple[int, bytes]:
+    """Msgspec lays *buffers* out as one, with their lengths, in less time than join and len take in Python."""
+    source = ffi.from_buffer("uint8_t[]", _to_msgpack(buffers))
+    out = _new_uncleared("uint8_t[]", len(source) + len(buffers) * extra)
+    at = ffi.new("size_t *")
+    _check(lib.sc_msgpack_pack(source, len(source), extra, out, len(out), at), at)
+    return len(source), _taken(out, at[0])
 
 
 def pack_columns(data: Buffer, offsets: UInts, extra: int = 0) -> bytes:
     """See :func:`scoutcore.codec.reference.pack_columns`."""
+    _check_extra(extra)
     source = _source(data)
     edges = _input(offsets, "Q")
     count = max(len(edges) - 1, 0)
-    if extra < 0 < count:
-        raise ValueError("negative count")
     # Enough for any slices that are in order; pages never written cost nothing.
-    out = _new_uncleared("uint8_t[]", len(source) + count * (max(extra, 0) + lib.SC_VARINT_BYTES))
+    out = _new_uncleared("uint8_t[]", len(source) + count * (extra + lib.SC_VARINT_BYTES))
     at = ffi.new("size_t *")
-    _check(
-        lib.sc_multibuffer_pack(source, len(source), edges, count, max(extra, 0), out, len(out), at), at, encoding=True
-    )
+    status = lib.sc_multibuffer_pack(source, len(source), edges, count, extra, out, len(out), at)
+    _check(status, at, encoding=True)
     return _taken(out, at[0])
 
 
@@ -99,6 +127,7 @@ def unpack(data: Buffer, extra: int = 0) -> list[bytes]:
 
 def unpack_columns(data: Buffer, extra: int = 0, offset: int = 0, limit: int = UINT64_MAX) -> tuple[UInts, UInts, int]:
     """See :func:`scoutcore.codec.reference.unpack_columns`."""
+    _check_extra(extra)
     source = _source(data)
     count, at = ffi.new("size_t *"), ffi.new("size_t *", offset)
     limit = _clamp(limit)
@@ -110,6 +139,80 @@ def unpack_columns(data: Buffer, extra: int = 0, offset: int = 0, limit: int = U
         at,
     )
     return starts, ends, at[0]
+
+
+def _check_extra(extra: int) -> None:
+    if extra < 0:
+        raise InvalidError("extra is negative")
+
+
+# --- objects ----------------------------------------------------------------------------------------------------------
+
+_PIECE_BYTES = 256 * 1024
+"""Objects cross in pieces of about so many bytes, which stay in the processor's cache."""
+
+_to_msgpack = Encoder().encode
+_to_bytes = 0, Decoder(list[bytes]).decode
+_to_bytes_or_none = 1, Decoder(list[bytes | None]).decode
+_to_texts = 2, Decoder(list[str]).decode
+_to_texts_or_none = 3, Decoder(list[str | None]).decode
+
+
+def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
+    """See :func:`scoutcore.codec.columns.cut`."""
+    try:
+        return _objects(data, starts, ends, *_to_bytes)
+    except EncodeError:
+        return columns_module.cut(data, starts, ends)
+
+
+def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
+    """See :meth:`scoutcore.codec.columns.ChangeColumns.from_objects`: the columns point into the objects' msgpack."""
+    rows = list(changes)
+    try:
+        data = _to_msgpack(rows)
+    except (TypeError, ValueError, OverflowError):
+        return columns_module.gather_changes(rows)
+    source, at = ffi.from_buffer("uint8_t[]", data), ffi.new("size_t *")
+    texts, numbers, found = _change_columns(len(rows))
+    if list(map(type, rows)).count(Change) < len(rows) or lib.sc_msgpack_changes(source, len(source), found, at):
+        return columns_module.gather_changes(rows)
+    return ChangeColumns(data, texts[0], texts[1], data, texts[2], texts[3], data, texts[4], texts[5], *numbers)
+
+
+def list_changes(columns: ChangeColumns) -> list[Change]:
+    """See :meth:`scoutcore.codec.columns.ChangeColumns.to_objects`."""
+    try:
+        keys = _objects(columns.key_data, columns.key_starts, columns.key_ends, *_to_texts)
+        values = _objects(columns.value_data, columns.value_starts, columns.value_ends, *_to_bytes_or_none)
+        subsets = _objects(columns.subset_data, columns.subset_starts, columns.subset_ends, *_to_texts_or_none)
+    except (EncodeError, DecodeError):
+        return columns_module.list_changes(columns)
+    return list(map(Change, keys, columns.change, columns.from_, columns.to, values, subsets))
+
+
+def _objects(data: Buffer, starts: UInts, ends: UInts, form: int, decode: Callable[[Any], list[Any]]) -> list[Any]:
+    """Slices as objects: C writes a piece of them as msgpack, msgspec makes the list."""
+    source, begins, stops = _source(data), _input(starts, "Q"), _input(ends, "Q", len(starts))
+    count, row = len(begins), 0
+    out = _new_uncleared("uint8_t[]", _PIECE_BYTES)
+    rows, at = ffi.new("size_t *"), ffi.new("size_t *")
+    objects: list[Any] = []
+    while row < count:
+        left = count - row
+        _check(
+            lib.sc_msgpack_slices(source, len(source), begins + row, stops + row, left, form, out, len(out), rows, at),
+            at,
+            encoding=True,
+        )
+        if rows[0] == 0:  # a slice longer than a piece
+            taken = bytes(ffi.buffer(source)[begins[row] : stops[row]])
+            objects.append(taken if form < _to_texts[0] else taken.decode())
+            row += 1
+            continue
+        objects += decode(ffi.buffer(out, at[0]))
+        row += rows[0]
+    return objects
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
@@ -163,15 +266,21 @@ def decode_changes(data: Buffer, frames: Frames) -> ChangeColumns:
     ids = _input(frames.ids, "B")
     starts, ends = _input(frames.starts, "Q", len(ids)), _input(frames.ends, "Q", len(ids))
     changes = ffi.buffer(ids)[:].count(FRAME_CHANGE)
-    texts = [_zeros("Q", changes) for _ in range(6)]
-    numbers = [_zeros("I", changes) for _ in range(3)]
-    rows = ffi.new("sc_changes *")
-    for name, column in zip(_CHANGE_COLUMNS, texts + numbers, strict=True):
-        setattr(rows, name, _output(column))
+    texts, numbers, rows = _change_columns(changes)
     count, at = ffi.new("size_t *"), ffi.new("size_t *")
     status = lib.sc_changes_decode(source, len(source), ids, starts, ends, len(ids), rows, count, at)
     _check(status, at, encoding=status == Status.BOUNDS)
     return ChangeColumns(data, texts[0], texts[1], data, texts[2], texts[3], data, texts[4], texts[5], *numbers)
+
+
+def _change_columns(count: int) -> tuple[list[UInts], list[UInts], Any]:
+    """Columns for *count* changes: of texts and of numbers, and all of them as C has them."""
+    texts = [_zeros("Q", count) for _ in range(6)]
+    numbers = [_zeros("I", count) for _ in range(3)]
+    rows = ffi.new("sc_changes *")
+    for name, column in zip(_CHANGE_COLUMNS, texts + numbers, strict=True):
+        setattr(rows, name, _output(column))
+    return texts, numbers, rows
 
 
 _CHANGE_COLUMNS = (
@@ -262,6 +371,72 @@ def _point_columns(points: PointColumns, count: int) -> tuple[Any, list[Any]]:
         owned.append(_input(getattr(points, name), typecode, count))
         setattr(rows, name, owned[-1])
     return rows, owned
+
+
+# --- a batch of one ---------------------------------------------------------------------------------------------------
+
+
+def encode_point(
+    key: bytes,
+    versions: tuple[int, int, int],
+    write_time: int,
+    t: int,
+    clock: tuple[int, int] | None,
+    data: bytes,
+) -> tuple[bytes, int]:
+    """See :func:`scoutcore.codec.reference.encode_point`."""
+    if not 0 <= write_time <= INT64_MAX:
+        raise error(Status.TIME, 0, encoding=True)
+    room = len(key) + len(data) + 128
+    out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t[2]")
+    point = ffi.new("sc_point *", (write_time, t, clock is not None, *(clock or (0, 0)), *versions))
+    _check(lib.sc_point_encode(point, key, len(key), data, len(data), out, room, at + 1, at), at, encoding=True)
+    return _taken(out, at[0]), at[1]
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+_SEED = int.from_bytes(os.urandom(8), "big")
+
+
+def scan_reports(chunk: bytes) -> Reports:
+    """The plain reports among the NDJSON lines of *chunk*: see ``csrc/scoutcore.h``."""
+    source = _source(chunk)
+    room = lib.sc_reports_count(source, len(source))
+    rows = ffi.new("sc_reports *")
+    columns = {
+        name: _zeros(typecode, room)
+        for typecode, names in (
+            ("I", ("lines", "codes", "scouts", "odd_lines")),
+            ("q", ("t",)),
+            ("B", ("stamped", "clocked", "troop_kinds")),
+            ("Q", ("boot", "ms", "starts", "ends", "troop_starts", "troop_ends", "name_starts", "name_ends")),
+            ("Q", ("odd_starts", "odd_ends")),
+        )
+        for name in names
+    }
+    for name, column in columns.items():
+        setattr(rows, name, _output(column))
+    table = _new_uncleared("uint32_t[]", 2 << room.bit_length())
+    lib.sc_reports_scan(source, len(source), _SEED, table, len(table), rows)
+    for name in ("lines", "codes", "t", "stamped", "clocked", "boot", "ms", "starts", "ends"):
+        del columns[name][rows.count :]
+    names = []
+    for index in range(rows.names):
+        text = chunk[columns["troop_starts"][index] : columns["troop_ends"][index]]
+        kind = columns["troop_kinds"][index]
+        names.append(
+            (
+                int(text) if kind == lib.SC_TROOP_ID else None,
+                text.decode() if kind == lib.SC_TROOP_UID else None,
+                text.decode() if kind == lib.SC_TROOP_KEY else None,
+                columns["scouts"][index],
+                chunk[columns["name_starts"][index] : columns["name_ends"][index]].decode(),
+            )
+        )
+    odd = list(zip(columns["odd_lines"], columns["odd_starts"], columns["odd_ends"], strict=True))[: rows.odd]
+    kept = [columns[name] for name in ("lines", "codes", "t", "stamped", "clocked", "boot", "ms", "starts", "ends")]
+    return Reports(*kept, chunk, names, odd)
 
 
 # --- changes files ----------------------------------------------------------------------------------------------------
