@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ import msgspec
 from scoutcore import keys, ndjson
 from scoutcore.codec.columns import PointColumns, ReportName, Reports, UInts, offsets_of
 from scoutcore.errors import Error, ReportError
-from scoutcore.model import Point, encode_json, microseconds
+from scoutcore.model import Point, Time, encode_json, microseconds
 from scoutcore.ndjson import Parsed
 
 BATCH_ITEMS: Final = 20_000
@@ -75,13 +75,12 @@ class Resolver(Protocol):
 class Gatherer:
     """Turns reports into batches. It remembers the series it has seen, so that each is checked once."""
 
-    def __init__(self, resolve: Resolver) -> None:
+    def __init__(self, resolve: Resolver, version: Callable[[], int]) -> None:
+        """*version* changes whenever ids and keys may have changed hands: then every troop is asked for again."""
         self._resolve = resolve
+        self._version = version
+        self._seen = version()
         self._known: dict[ReportName, Series] = {}
-
-    def forget(self) -> None:
-        """Ask for every troop again: ids and keys may have changed hands."""
-        self._known.clear()
 
     def lines(self, chunk: bytes, first_line: int, result: IngestResult) -> Batch:
         """The good reports among the NDJSON lines of *chunk*; the others are counted in *result*."""
@@ -99,12 +98,16 @@ class Gatherer:
         for number, item in enumerate(items, first):
             try:
                 parsed = _from_point(item) if isinstance(item, Point) else _from_mapping(item)
-                good.append((self._find(parsed.name), parsed))
+                good.append((self.find(parsed.name), parsed))
             except Error as problem:
                 result.reject(number, str(problem))
         return _gathered(good)
 
-    def _find(self, name: ReportName) -> Series:
+    def find(self, name: ReportName) -> Series:
+        """The series of a name; raises Error where it cannot be one, or the troop is unknown."""
+        if self._seen != self._version():
+            self._seen = self._version()
+            self._known.clear()
         series = self._known.get(name)
         if series is None:
             troop, uid, key, scout, report = name
@@ -122,7 +125,7 @@ class Gatherer:
         """All of *reports*; raises Error where a name is not right."""
         series: dict[Series, int] = {}
         codes = reports.codes
-        numbers = [series.setdefault(self._find(name), len(series)) for name in reports.names]
+        numbers = [series.setdefault(self.find(name), len(series)) for name in reports.names]
         if len(series) < len(numbers):
             codes = array("I", map(numbers.__getitem__, codes))
         unstamped: list[int] = []
@@ -138,7 +141,7 @@ class Gatherer:
         found: list[Series | str] = []
         for name in reports.names:
             try:
-                found.append(self._find(name))
+                found.append(self.find(name))
             except Error as problem:
                 found.append(str(problem))
         columns = zip(*reports[:9], strict=True)
@@ -154,7 +157,7 @@ class Gatherer:
         for line, start, end in reports.odd:
             try:
                 parsed = ndjson.parse(chunk[start:end])
-                good.append((line, self._find(parsed.name), parsed))
+                good.append((line, self.find(parsed.name), parsed))
             except Error as problem:
                 bad.append((line, str(problem)))
         for line, reason in sorted(bad):
@@ -226,16 +229,28 @@ def _from_mapping(item: object) -> Parsed:
             raise ReportError(f"report without {name}")
     if unknown := item.keys() - _ITEM_KEYS:
         raise ReportError(f"report with an unknown item {min(map(str, unknown))!r:.100}")
-    for name, kind in (("troop", int), ("uid", str), ("key", str), ("boot", int), ("ms", int)):
-        value = item.get(name)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-            raise ReportError(f"{name} is not {'a number' if kind is int else 'a string'}")
-    uid, key, t, boot, ms = map(item.get, ("uid", "key", "t", "boot", "ms"))
-    ndjson.check_clock(boot, ms)
-    troop = None if uid or key else item.get("troop")
-    return Parsed(
-        (troop, uid or None, None if uid else key or None, item["scout"], item["report"]),
-        None if t is None else microseconds(t),
-        (boot, ms),
-        encode_data(item["data"]),
-    )
+    return parsed(**item)
+
+
+def parsed(
+    scout: int,
+    report: str,
+    data: object,
+    troop: int | None = None,
+    uid: str | None = None,
+    key: str | None = None,
+    t: Time | None = None,
+    boot: int | None = None,
+    ms: int | None = None,
+) -> Parsed:
+    """A report given as Python values, checked but for its name; raises Error that says what is wrong."""
+    for name, number in (("troop", troop), ("boot", boot), ("ms", ms)):
+        if number is not None and type(number) is not int:
+            raise ReportError(f"{name} is not a number")
+    for name, text in (("uid", uid), ("key", key)):
+        if text is not None and not isinstance(text, str):
+            raise ReportError(f"{name} is not a string")
+    if boot is not None or ms is not None:
+        ndjson.check_clock(boot, ms)
+    name_of = None if uid or key else troop, uid or None, None if uid else key or None, scout, report
+    return Parsed(name_of, None if t is None else microseconds(t), (boot, ms), encode_data(data))

@@ -80,61 +80,83 @@ class Views:
     ) -> None:
         """Add the blocks ``data[starts[i]:ends[i]]``, the values of *changes* of *log*, to *rows*."""
         summary = codec.summarize_blocks(data, starts, ends)
-        puts, entries, number, uuid = commit.puts, commit.clock_entries, log.number, log.uuid
-        columns = zip(rows, changes, starts, ends, *summary, strict=True)
-        for (
-            row,
-            change,
-            start,
-            end,
-            write_time,
-            count,
-            first_t,
-            last_t,
-            clocks,
-            min_boot,
-            min_ms,
-            max_boot,
-            max_ms,
-            last_clocked,
-            last_boot,
-            last_ms,
-            data_start,
-            data_end,
-        ) in columns:
-            block = data[start:end]
-            block_key = keys.history_block(row.suffix, first_t, number, change)
-            rank = (min(last_t, write_time), last_t, uuid, change, count - 1)
-            row.receptions += count
-            if clocks == 0 or (
-                clocks == 1
-                and (min_boot, min_ms) > row.max_clock
-                and min_boot == max_boot
-                and max_ms - min_ms <= CLOCK_RANGE
-            ):
-                # No reading in here can have been heard before.
-                row.points += count
-                puts[block_key] = b"\0" + block
-                if row.rank is None or rank > row.rank:
-                    row.rank = rank
-                    row.t = last_t
-                    row.data = bytes(data[data_start:data_end])
-                    row.clocked = last_clocked == 1
-                    row.boot, row.ms = last_boot, last_ms
-                if clocks:
-                    row.max_clock = (max_boot, max_ms)
-                    width = max_ms - min_ms
-                    if width > row.widest:
-                        row.widest = width
-                    puts[keys.clock_range(row.suffix, max_boot, max_ms, number, change)] = _ENTRY.pack(
-                        min_ms, first_t + _BIAS
-                    )
-                    entries[row.suffix].append((max_boot, min_ms, max_ms, block_key))
-            else:
-                self._merge(commit, row, block_key, bytes(block), rank)
-                row.max_clock = max(row.max_clock, (max_boot, max_ms))
+        for row, change, start, end, *about, data_start, data_end in zip(
+            rows, changes, starts, ends, *summary, strict=True
+        ):
+            self._add_block(commit, log, change, row, bytes(data[start:end]), data, data_start, data_end, *about)
         for row in set(rows):
-            puts[row.view_key] = row.dump(self._logs)
+            commit.puts[row.view_key] = row.dump(self._logs)
+
+    def add_point(
+        self,
+        commit: Commit,
+        log: Log,
+        change: int,
+        row: Row,
+        block: bytes,
+        write_time: int,
+        t: int,
+        clock: tuple[int, int] | None,
+        data: bytes,
+    ) -> None:
+        """Add a block of one point, as :meth:`add` does."""
+        boot, ms = clock or (0, 0)
+        clocked = clock is not None
+        about = write_time, 1, t, t, clocked, boot, ms, boot, ms, clocked, boot, ms
+        self._add_block(commit, log, change, row, block, data, 0, len(data), *about)
+        commit.puts[row.view_key] = row.dump(self._logs)
+
+    def _add_block(
+        self,
+        commit: Commit,
+        log: Log,
+        change: int,
+        row: Row,
+        block: bytes,
+        data: Buffer,
+        data_start: int,
+        data_end: int,
+        write_time: int,
+        count: int,
+        first_t: int,
+        last_t: int,
+        clocks: int,
+        min_boot: int,
+        min_ms: int,
+        max_boot: int,
+        max_ms: int,
+        last_clocked: int,
+        last_boot: int,
+        last_ms: int,
+    ) -> None:
+        """Add one block, of which the rest is the summary; the last point's data is ``data[data_start:data_end]``."""
+        block_key = keys.history_block(row.suffix, first_t, log.number, change)
+        rank = (min(last_t, write_time), last_t, log.uuid, change, count - 1)
+        row.receptions += count
+        if clocks and not (
+            clocks == 1
+            and (min_boot, min_ms) > row.max_clock
+            and min_boot == max_boot
+            and max_ms - min_ms <= CLOCK_RANGE
+        ):
+            self._merge(commit, row, block_key, block, rank)
+            row.max_clock = max(row.max_clock, (max_boot, max_ms))
+            return
+        # No reading in here can have been heard before.
+        row.points += count
+        commit.puts[block_key] = b"\0" + block
+        if row.rank is None or rank > row.rank:
+            row.rank = rank
+            row.t = last_t
+            row.data = bytes(data[data_start:data_end])
+            row.clocked = last_clocked == 1
+            row.boot, row.ms = last_boot, last_ms
+        if clocks:
+            row.max_clock = (max_boot, max_ms)
+            row.widest = max(row.widest, max_ms - min_ms)
+            entry = keys.clock_range(row.suffix, max_boot, max_ms, log.number, change)
+            commit.puts[entry] = _ENTRY.pack(min_ms, first_t + _BIAS)
+            commit.clock_entries[row.suffix].append((max_boot, min_ms, max_ms, block_key))
 
     def _merge(self, commit: Commit, row: Row, block_key: bytes, block: bytes, rank: Rank) -> None:
         """Add a block in which there may be readings that were heard before."""

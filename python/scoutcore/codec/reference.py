@@ -516,6 +516,48 @@ def _point_varint(data: memoryview, offset: int, end: int) -> tuple[int, int]:
         raise error(Status.POINT_SIZE, offset) from None
 
 
+# --- a batch of one ---------------------------------------------------------------------------------------------------
+
+
+def encode_point(
+    key: bytes,
+    versions: tuple[int, int, int],
+    write_time: int,
+    t: int,
+    clock: tuple[int, int] | None,
+    data: bytes,
+) -> tuple[bytes, int]:
+    """The frame of the sensor change that holds one point, and where its block begins: it ends with the frame.
+
+    Args:
+        key: the key of the point's row.
+        versions: ``change``, ``from`` and ``to``.
+        write_time: µs since the Unix epoch, like *t*.
+        t: when.
+        clock: ``boot`` and ``ms``, if the scout has a clock.
+        data: JSON text.
+
+    Raises:
+        EncodeError: as :func:`encode_blocks` and :func:`encode_changes`.
+        OverflowError: a number that does not fit its field.
+    """
+    one, start, end = array("Q", [0]), array("Q", [0]), array("Q", [len(data)])
+    boot, ms = (array("Q", [number]) for number in clock or (0, 0))
+    points = PointColumns(array("q", [t]), array("B", [clock is not None]), boot, ms, data, start, end)
+    blocks = encode_blocks(points, array("I", [0]), write_time)
+    numbers = (array("I", [number]) for number in versions)
+    size = len(blocks.data)
+    frame, _ = encode_changes(
+        ChangeColumns(
+            *(b"sensor", one, array("Q", [6])),
+            *(key, one, array("Q", [len(key)])),
+            *(blocks.data, one, array("Q", [size])),
+            *numbers,
+        )
+    )
+    return frame, len(frame) - size
+
+
 # --- changes files ----------------------------------------------------------------------------------------------------
 
 

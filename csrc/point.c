@@ -1,0 +1,73 @@
+/* One point as the frame of a change: what sc_blocks_encode and sc_changes_encode make of a batch of one, in one call. */
+#include "internal.h"
+
+#define SENSOR "\x0a\x06sensor\x12" /* field 1, the subset, and the tag of field 2 */
+#define SENSOR_BYTES (sizeof SENSOR - 1)
+
+static size_t numbers_put(uint8_t *out, const sc_point *p)
+{
+    size_t size = 0;
+    const uint32_t numbers[] = {p->change, p->from, p->to};
+    for (size_t i = 0; i < 3; i++) {
+        out[size++] = (uint8_t)(0x18 + 8 * i);
+        size += varint_put(out + size, numbers[i]);
+    }
+    return size;
+}
+
+/* The point in the block: its time, and its clock where it has one. */
+static size_t point_put(uint8_t *out, const sc_point *p)
+{
+    size_t size = varint_put(out, zigzag((uint64_t)p->t));
+    out[size++] = p->clocked != 0;
+    if (p->clocked) {
+        size += varint_put(out + size, p->boot);
+        size += varint_put(out + size, p->ms);
+    }
+    return size;
+}
+
+sc_status sc_point_encode(const sc_point *p, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len,
+                          uint8_t *out, size_t room, size_t *block, size_t *at)
+{
+    *at = 0;
+    if (p->write_time < 0)
+        return SC_TIME;
+    if (data_len == 0)
+        return SC_DATA_EMPTY;
+    if (data_len > SC_MAX_DATA)
+        return SC_DATA_SIZE;
+    if (!sc_utf8_ok(key, 0, key_len))
+        return SC_UTF8;
+    uint8_t point[4 * SC_VARINT_BYTES], written[SC_VARINT_BYTES], numbers[3 * (1 + SC_VARINT_BYTES)];
+    size_t point_size = point_put(point, p);
+    size_t written_size = varint_put(written, (uint64_t)p->write_time);
+    size_t numbers_size = numbers_put(numbers, p);
+    size_t inner = point_size + data_len;
+    size_t block_size = 1 + written_size + varint_size(inner) + inner;
+    size_t body = SENSOR_BYTES + varint_size(key_len) + key_len + numbers_size + 1 + varint_size(block_size) + block_size;
+    if (body + 1 > SC_MAX_FRAME)
+        return SC_FRAME_SIZE;
+    if (varint_size(body + 1) + 1 + body > room)
+        return SC_ROOM;
+    size_t i = varint_put(out, body + 1);
+    out[i++] = SC_FRAME_CHANGE;
+    memcpy(out + i, SENSOR, SENSOR_BYTES);
+    i += SENSOR_BYTES;
+    i += varint_put(out + i, key_len);
+    copy_slice(out + i, key, 0, key_len);
+    i += key_len;
+    memcpy(out + i, numbers, numbers_size);
+    i += numbers_size;
+    out[i++] = 0x32;
+    i += varint_put(out + i, block_size);
+    *block = i;
+    out[i++] = 0; /* codec 0 */
+    memcpy(out + i, written, written_size);
+    i += written_size;
+    i += varint_put(out + i, inner);
+    memcpy(out + i, point, point_size);
+    memcpy(out + i + point_size, data, data_len);
+    *at = i + inner;
+    return SC_OK;
+}

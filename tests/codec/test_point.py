@@ -1,0 +1,79 @@
+"""A batch of one is written in one call, and is what a batch would be."""
+
+from __future__ import annotations
+
+from array import array
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoutcore.codec import reference
+from scoutcore.codec.constants import INT64_MAX, INT64_MIN, MAX_DATA, UINT32_MAX, UINT64_MAX
+from scoutcore.errors import EncodeError
+
+VERSIONS = (3, 1, 2)
+
+
+def test_the_block_ends_with_the_frame(codec: ModuleType) -> None:
+    frame, start = codec.encode_point(b"k", VERSIONS, 1000, 5, (8, 9), b"2")
+    assert frame.hex() == "1d010a0673656e736f7212016b180320012802320900e80705" + "0a" + "010809" + "32"
+    frames = codec.scan_frames(frame)
+    (change,) = codec.decode_changes(frame, frames).to_objects()
+    assert (change.key, change.change, change.from_, change.to, change.subset) == ("k", 3, 1, 2, "sensor")
+    assert change.value == frame[start:]
+    decoded = codec.decode_blocks(frame, array("Q", [start]), array("Q", [len(frame)]))
+    assert list(decoded.write_times) == [1000]
+    assert [list(column) for column in decoded.points[:4]] == [[5], [1], [8], [9]]
+
+
+@pytest.mark.parametrize(
+    ("write_time", "key", "data", "reason"),
+    [
+        (-1, b"k", b"1", "time outside 64 bits"),
+        (INT64_MAX + 1, b"k", b"1", "time outside 64 bits"),
+        (0, b"k", b"", "point without data"),
+        (0, b"k", b"1" * (MAX_DATA + 1), "data longer than the limit"),
+        (0, b"\xff", b"1", "invalid UTF-8"),
+    ],
+)
+def test_what_cannot_be_encoded(codec: ModuleType, write_time: int, key: bytes, data: bytes, reason: str) -> None:
+    with pytest.raises(EncodeError, match=f"^{reason} at item 0$"):
+        codec.encode_point(key, VERSIONS, write_time, 0, None, data)
+
+
+def test_the_longest_data_fits(codec: ModuleType) -> None:
+    frame, start = codec.encode_point(b"k" * 228, (UINT32_MAX,) * 3, INT64_MAX, INT64_MIN, None, b"1" * MAX_DATA)
+    assert len(frame) - start > MAX_DATA
+
+
+@pytest.mark.parametrize("number", [-1, UINT32_MAX + 1])
+def test_numbers_over_32_bits(codec: ModuleType, number: int) -> None:
+    with pytest.raises(OverflowError):
+        codec.encode_point(b"k", (number, 0, 1), 0, 0, None, b"1")
+
+
+uint64 = st.integers(0, UINT64_MAX)
+uint32 = st.integers(0, UINT32_MAX)
+
+
+@given(
+    st.text(max_size=20),
+    st.tuples(uint32, uint32, uint32),
+    st.integers(0, INT64_MAX),
+    st.integers(INT64_MIN, INT64_MAX),
+    st.none() | st.tuples(uint64, uint64),
+    st.binary(min_size=1, max_size=200),
+)
+def test_c_and_python_agree(
+    key: str,
+    versions: tuple[int, int, int],
+    write_time: int,
+    t: int,
+    clock: tuple[int, int] | None,
+    data: bytes,
+) -> None:
+    native = pytest.importorskip("scoutcore.codec.native")
+    arguments = key.encode(), versions, write_time, t, clock, data
+    assert native.encode_point(*arguments) == reference.encode_point(*arguments)
