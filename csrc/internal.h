@@ -2,7 +2,6 @@
 #ifndef SCOUTCORE_INTERNAL_H
 #define SCOUTCORE_INTERNAL_H
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "scoutcore.h"

@@ -432,3 +432,32 @@ void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *tab
         start = end + 1;
     }
 }
+
+size_t sc_json_check(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count)
+{
+    size_t i = 0;
+    while (i < count && slice_ok(starts[i], ends[i], len) && starts[i] < ends[i] &&
+           ends[i] - starts[i] <= SC_MAX_DATA && space(in, (size_t)ends[i], (size_t)starts[i]) == starts[i] &&
+           value(in, (size_t)ends[i], (size_t)starts[i]) == ends[i])
+        i++;
+    return i;
+}
+
+bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *ends, size_t room, size_t *count)
+{
+    size_t n = 0;
+    size_t i = space(in, len, 0);
+    if (i == len || in[i] != '[')
+        return false;
+    do {
+        i = space(in, len, i + 1);
+        size_t end = i < len ? value(in, len, i) : 0;
+        if (end == 0 || n == room)
+            return false;
+        starts[n] = i;
+        ends[n++] = end;
+        i = space(in, len, end);
+    } while (i < len && in[i] == ',');
+    *count = n;
+    return i < len && in[i] == ']' && space(in, len, i + 1) == len;
+}

@@ -6,7 +6,7 @@ import io
 import os
 import uuid as uuids
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -21,6 +21,7 @@ from scoutcore import codec, keys, registers
 from scoutcore.clock import WriteClock, system_time
 from scoutcore.codec.columns import ChangeColumns, PointColumns, cut, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
+from scoutcore.column_ingest import BATCH_ROWS, Column, rows_of, slice_reports
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
 from scoutcore.errors import ClosedError, Error, ExistsError, IngestError, InvalidError, NotFoundError, ReportError
@@ -338,6 +339,52 @@ class Database:
                 progress(result, size)
         return result
 
+    def ingest_columns(
+        self,
+        series: Sequence[tuple[int, int, str]],
+        codes: Column,
+        t: Column | None,
+        data: Column | bytes,
+        *,
+        boot: Column | None = None,
+        ms: Column | None = None,
+        strict: bool = False,
+    ) -> IngestResult:
+        """Store many reports given as columns, NumPy arrays or other buffers, in commits of 50,000.
+
+        Args:
+            series: (troop, scout, report) of each series.
+            codes: which of these each report is of, from 0.
+            t: when, in µs since the Unix epoch; or None: now.
+            data: a column of numbers; or the text of a JSON array that has an item for each report.
+            boot, ms: the scouts' own clocks, both or none.
+            strict: refuse everything where anything is wrong.
+
+        Returns:
+            how many were accepted and rejected, and why; reports are counted from 1.
+
+        Raises:
+            InvalidError: columns of unequal length, or something that is no such column.
+            IngestError: *strict*, and a report is wrong; nothing went in.
+            StorageError: what was committed before is stored, of the rest nothing.
+        """
+        result = IngestResult()
+        reports, bad = rows_of(series, codes, t, data, boot, ms)
+        if strict:
+            batch = self._gatherer.rows(slice_reports(reports, 0, len(reports.lines)), [], bad, 1, result)
+            if result.errors:
+                raise IngestError(*result.errors[0])
+            self._submit(lambda commit: self._append(commit, batch))
+            result.accepted = len(batch.codes)
+            return result
+        for begin in range(0, len(reports.lines), BATCH_ROWS):
+            part = slice_reports(reports, begin, begin + BATCH_ROWS)
+            wrong = {row - begin: why for row, why in bad.items() if begin <= row < begin + BATCH_ROWS}
+            batch = self._gatherer.rows(part, [], wrong, begin + 1, result)
+            self._submit(lambda commit, batch=batch: self._append(commit, batch))  # type: ignore[misc]
+            result.accepted += len(batch.codes)
+        return result
+
     def _batches(self, source: Any, result: IngestResult, gatherer: Gatherer) -> Iterator[tuple[Batch, int]]:
         if isinstance(source, (str, os.PathLike)):
             with Path(source).open("rb") as file:
@@ -429,7 +476,7 @@ class Database:
         change = self._logs.append(commit, log, "sensor", frame, 1)
         row.own_log, row.own_count = log.number, version + 1
         self._views.add_point(commit, log, change, row, frame[start:], write_time, t, clock, point.data)
-        stored = Point(*series, t, point.data, boot, ms)  # type: ignore[call-arg]
+        stored = Point(*series, t, point.data, boot, ms)
         if self._hub and not self._metadata.is_deleted(series.troop, series.scout):
             commit.events.append(stored)
         return stored

@@ -85,12 +85,25 @@ class Gatherer:
     def lines(self, chunk: bytes, first_line: int, result: IngestResult) -> Batch:
         """The good reports among the NDJSON lines of *chunk*; the others are counted in *result*."""
         reports = ndjson.scan(chunk)
-        try:
-            if not reports.odd:
+        odd: list[tuple[int, Parsed]] = []
+        bad: dict[int, str] = {}
+        for line, start, end in reports.odd:
+            try:
+                odd.append((line, ndjson.parse(chunk[start:end])))
+            except Error as problem:
+                bad[line] = str(problem)
+        return self.rows(reports, odd, bad, first_line, result)
+
+    def rows(
+        self, reports: Reports, odd: list[tuple[int, Parsed]], bad: dict[int, str], first: int, result: IngestResult
+    ) -> Batch:
+        """The good ones among *reports* and the *odd* ones beside them, by line; those of *bad* lines are refused."""
+        if not odd and not bad:
+            try:
                 return self._batch(reports)
-        except Error:
-            pass  # a name in it is not right: report by report
-        return self._mended(chunk, reports, first_line, result)
+            except Error:
+                pass  # a name is not right: report by report
+        return self._mended(reports, odd, dict(bad), first, result)
 
     def items(self, items: Iterable[Any], first: int, result: IngestResult) -> Batch:
         """The good reports among *items*: Points, or dicts with the names that ``report()`` takes."""
@@ -134,36 +147,29 @@ class Gatherer:
         _, _, t, _, clocked, boot, ms, starts, ends, data, _, _ = reports
         return Batch(list(series), codes, PointColumns(t, clocked, boot, ms, data, starts, ends), unstamped)
 
-    def _mended(self, chunk: bytes, reports: Reports, first_line: int, result: IngestResult) -> Batch:
-        """The good ones among plain *reports* and the odd lines beside them, in the order of the lines."""
-        good: list[tuple[int, Series, Parsed]] = []
-        bad: list[tuple[int, str]] = []
-        found: list[Series | str] = []
-        for name in reports.names:
+    def _mended(
+        self, reports: Reports, odd: list[tuple[int, Parsed]], bad: dict[int, str], first: int, result: IngestResult
+    ) -> Batch:
+        rows = list(odd)
+        for line, code, t, stamped, clocked, boot, ms, start, end in zip(*reports[:9], strict=True):
+            if line not in bad:
+                clock = (boot, ms) if clocked else (None, None)
+                text = reports.data[start:end]
+                rows.append((line, Parsed(reports.names[code], t if stamped else None, clock, text)))
+        rows.sort(key=lambda row: row[0])
+        good: list[tuple[Series, Parsed]] = []
+        unknown: dict[ReportName, str] = {}
+        for line, parsed in rows:
             try:
-                found.append(self.find(name))
+                if parsed.name not in unknown:
+                    good.append((self.find(parsed.name), parsed))
+                    continue
             except Error as problem:
-                found.append(str(problem))
-        columns = zip(*reports[:9], strict=True)
-        for line, code, t, stamped, clocked, boot, ms, start, end in columns:
-            series = found[code]
-            if isinstance(series, str):
-                bad.append((line, series))
-                continue
-            clock = (boot, ms) if clocked else (None, None)
-            good.append(
-                (line, series, Parsed(reports.names[code], t if stamped else None, clock, reports.data[start:end]))
-            )
-        for line, start, end in reports.odd:
-            try:
-                parsed = ndjson.parse(chunk[start:end])
-                good.append((line, self.find(parsed.name), parsed))
-            except Error as problem:
-                bad.append((line, str(problem)))
-        for line, reason in sorted(bad):
-            result.reject(first_line + line, reason)
-        good.sort(key=lambda row: row[0])
-        return _gathered([(series, parsed) for _, series, parsed in good])
+                unknown[parsed.name] = str(problem)
+            bad[line] = unknown[parsed.name]
+        for line, reason in sorted(bad.items()):
+            result.reject(first + line, reason)
+        return _gathered(good)
 
 
 def _gathered(good: list[tuple[Series, Parsed]]) -> Batch:
@@ -188,8 +194,7 @@ def encode_data(data: object) -> bytes:
     """A report's data as JSON text; raises ReportError for what JSON cannot say."""
     if isinstance(data, msgspec.Raw):
         text = bytes(data)
-        ndjson.decode(b'{"scout":0,"report":"","data":' + text + b"}")
-        ndjson.check_data(text)
+        ndjson.check_text(text)
         return text
     try:
         text = encode_json(data)

@@ -177,6 +177,12 @@ def _micros(t: int | float | None, line: bytes) -> int | None:
     return t * 1000
 
 
+def check_text(text: bytes) -> None:
+    """Raise ReportError where *text* cannot be a report's data."""
+    decode(b'{"scout":0,"report":"","data":' + text + b"}")
+    check_data(text)
+
+
 def check_data(raw: bytes | msgspec.Raw) -> None:
     """Raise ReportError where JSON text is too long or too deep."""
     if len(raw) > MAX_DATA:
