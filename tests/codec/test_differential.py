@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,3 +182,21 @@ files = st.lists(pieces | streams(), max_size=8).map(b"".join)
 def test_intervals(same, data, offset):
     same("find_marker", data, UUID, offset)
     same("find_interval", data, UUID, offset)
+
+
+CORPUS = sorted((Path(__file__).parents[2] / "csrc" / "fuzz" / "corpus").glob("*/*"))
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_the_fuzzers_corpus(same, path):
+    # The targets take the first bytes for something else than data.
+    for start in range(4):
+        data = path.read_bytes()[start:]
+        same("decode_varints", data)
+        same("unpack", data, start % 3)
+        same("scan_frames", data)
+        same("decode_changes", data, frames_of(data))
+        same("decode_changes", frame(1, data), frames_of(frame(1, data)))
+        same("decode_blocks", data, array("Q", [0]), array("Q", [len(data)]))
+        same("summarize_blocks", data, array("Q", [0]), array("Q", [len(data)]))
+        same("find_interval", data, UUID)
