@@ -139,7 +139,9 @@ class Metadata:
     ) -> Registers:
         """Write a metadata change of our own log and apply it; returns the row's registers."""
         uid = self.uid(troop)
-        row = self.troop(troop, commit) if scout is None else self.scout(troop, scout, commit) or Registers()
+        row = self.troop(troop, commit) if scout is None else self.scout(troop, scout, commit)
+        if row is None:
+            row, created_as = Registers(), scout
         edit = Edit(max(self._clock.take(), row.greatest + 1), dict(fields or {}), sorted(unset), created_as)
         value = msgspec.json.encode(edit)
         log = self._logs.room_for(commit, 1)
@@ -171,15 +173,11 @@ class Metadata:
         troop = self.allocate(commit, uid, wanted)
         view = keys.troop_view(troop) if scout is None else keys.scout_view(troop, scout)
         row = registers.load(commit.get(view))
-        name = log.uuid.hex()
-        if change.from_ == 0 and change.to == 1 and name not in row.creators:
-            row.creators = sorted([*row.creators, name])
-        row.versions[name] = change.to
         self.version += 1
         if scout is None:
             row.uid = uid
         before = row.assigned
-        row.apply(name, edit, change.to)
+        row.apply(log.uuid.hex(), edit, change.to)
         commit.put(view, row.dump())
         self._index_deleted(commit, view[1:], row.is_deleted)
         if scout is None:

@@ -23,6 +23,7 @@ class Edit(msgspec.Struct, omit_defaults=True):
     set: dict[str, msgspec.Raw] = {}
     unset: list[str] = []
     id: int | None = None
+    """In the change that creates a row: the local id that its creator gave the troop, or the scout's number."""
 
 
 class Registers(msgspec.Struct, omit_defaults=True):
@@ -34,7 +35,7 @@ class Registers(msgspec.Struct, omit_defaults=True):
     unset: dict[str, _Stamp] = {}
     deleted: tuple[int, str, bool] | None = None
     creators: list[str] = []
-    """Logs whose first change of the row took it for new."""
+    """Logs that created the row."""
     greatest: int = 0
     """The greatest stamp seen."""
     versions: dict[str, int] = {}
@@ -67,6 +68,9 @@ class Registers(msgspec.Struct, omit_defaults=True):
         """Merge a change of this row from *log*; *version* is its ``to``, 0 for a delete."""
         stamp = edit.at, log
         deletes = version == 0
+        self.versions[log] = version
+        if edit.id is not None and log not in self.creators:
+            self.creators = sorted([*self.creators, log])
         for name, value in edit.set.items():
             if stamp > max(self._stamp(name)):
                 self.values[name] = (*stamp, value.copy())
