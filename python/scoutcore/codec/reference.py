@@ -358,6 +358,8 @@ def encode_blocks(
 ) -> Blocks:
     """Group a batch by series, in order of their first points, sort each by ``t`` (stable), and encode it in blocks.
 
+    That the data is JSON in UTF-8 is for who accepts a report to see to; :func:`decode_blocks` refuses other bytes.
+
     Args:
         series: the series of each point: 0 for the first, and each new one the next number.
         write_time: µs since the Unix epoch, of the whole batch.
