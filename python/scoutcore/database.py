@@ -33,10 +33,10 @@ from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
 from scoutcore.ndjson import Parsed, read_chunks
 from scoutcore.packer import Packer
+from scoutcore.recovery import open_store
 from scoutcore.rows import Rows, counts, last_point
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
-from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.troops import Scouts, Troops, scout_of, troop_of
 from scoutcore.views import Reception, Views
 from scoutcore.watch import Event, Hub, Watch
@@ -93,11 +93,13 @@ def open(path: str | os.PathLike[str], *, durability: Durability = "process", cr
         raise NotFoundError(f"no scoutcore database at {os.fspath(path)}")
     directory = Directory(Path(path))
     try:
-        store = LevelDBStore(directory.leveldb)
+        store, recovered = open_store(directory)
     except BaseException:
         directory.close()
         raise
-    return Database(store, directory, durability=durability)
+    database = Database(store, directory, durability=durability)
+    database.recovered = recovered
+    return database
 
 
 class Database:
@@ -127,6 +129,8 @@ class Database:
         self._commit_lock = Lock()
         self._hub = Hub()
         self._packer: Packer | None = None
+        self.recovered: list[str] = []
+        """What was damaged and cut off when the database was opened; empty where all was well."""
         self._closed = False
         self.troops = Troops(self)
         self.scouts = Scouts(self)

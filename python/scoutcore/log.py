@@ -13,7 +13,7 @@ from scoutcore import codec, keys
 from scoutcore.changes import Position
 from scoutcore.codec.constants import MARKER_BYTES, UINT32_MAX
 from scoutcore.commit import Commit
-from scoutcore.errors import NotFoundError, StorageError
+from scoutcore.errors import NotFoundError
 from scoutcore.store import Store
 
 _STATE: Final = Struct(">III")
@@ -67,17 +67,27 @@ class Logs:
             self.by_number.append(log)
         own = store.get(_OWN)
         self.own: Log | None = self.by_uuid.get(own[:16]) if own and own[16:] == identity else None
-        self._check_whole()
 
-    def _check_whole(self) -> None:
+    def holes(self) -> Iterator[tuple[Log, int]]:
+        """The logs that miss changes which their record or a chunk has, and the last change before the first gap."""
         for log in self.by_number:
-            last = log.packed.last
+            last, whole = log.packed.last, True
             for first, chunk_last, _, _ in self.chunks(log, last + 1):
-                if first != last + 1:
+                whole = whole and first == last + 1
+                if not whole:
                     break
                 last = chunk_last
-            if last != log.head:
-                raise StorageError(f"log {uuids.UUID(bytes=log.uuid)} has a hole behind change {last} of {log.head}")
+            if not whole or last != log.head:
+                yield log, last
+
+    def cut(self, log: Log, last: int) -> dict[bytes, bytes | None]:
+        """The puts that cut *log* off behind change *last*."""
+        puts: dict[bytes, bytes | None] = {key: None for _, _, key, _ in self.chunks(log, last + 1)}
+        log.head, log.tail = last, b""
+        if log is self.own:
+            self.own = None  # what follows goes to a new log: no number is ever given twice
+            puts[_OWN] = None
+        return {**puts, keys.LOG_STATE + log.uuid: log.dump()}
 
     def get(self, uuid: bytes) -> Log:
         """The log *uuid*; raises NotFoundError."""

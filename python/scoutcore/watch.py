@@ -88,6 +88,11 @@ class Watch:
                 raise LaggedError(f"more than {MAX_EVENTS} events were not read in time: watch again")
             return None
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come."""
+        return self._state == "closed" and not self._events
+
     def close(self) -> None:
         """Stop watching."""
         self._hub.remove(self)

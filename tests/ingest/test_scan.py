@@ -1,7 +1,8 @@
-"""What C takes for a plain report is right, and means what the Python parser says; what is odd is left to that parser."""
+"""What C takes for a plain report is right, and means what the Python parser says; the odd is left to that parser."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
@@ -166,7 +167,5 @@ def test_any_bytes_are_read_without_harm(chunk: bytes) -> None:
 @pytest.mark.parametrize("line", ODD_LINES[1:])
 def test_the_parser_judges_odd_lines(line: bytes) -> None:
     """An odd line is parsed or refused with a reason, never anything else."""
-    try:
-        ndjson.parse(line)
-    except ReportError as problem:
-        assert str(problem)
+    with contextlib.suppress(ReportError):
+        assert ndjson.parse(line).data

@@ -69,6 +69,13 @@ class ChangeColumns(NamedTuple):
 
         return gather_changes(changes)
 
+    def part(self, start: int, end: int) -> ChangeColumns:
+        """The rows from *start* to *end*, end exclusive."""
+        kept = ("subset_data", "key_data", "value_data")
+        return ChangeColumns._make(
+            column if name in kept else column[start:end] for name, column in zip(self._fields, self, strict=True)
+        )
+
     def to_objects(self) -> list[Change]:
         """One :class:`Change` per row; values are copied out of the buffer."""
         from scoutcore.codec import list_changes

@@ -502,10 +502,10 @@ def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries
         clocks = [(points.boot[i], points.ms[i]) for i in range(first, end) if points.clocked[i]]
         rising = len(clocks) == end - first and all(a < b for a, b in pairwise(clocks))
         low, high = (min(clocks), max(clocks)) if clocks else ((0, 0), (0, 0))
-        rows.append(
-            (end - first, points.t[first], points.t[last], 0 if not clocks else 1 if rising else 2, *low, *high)
-            + tuple(column[last] for column in (points.clocked, points.boot, points.ms, points.starts, points.ends))
-        )
+        state = 0 if not clocks else 1 if rising else 2
+        row = [end - first, points.t[first], points.t[last], state, *low, *high]
+        row += [column[last] for column in (points.clocked, points.boot, points.ms, points.starts, points.ends)]
+        rows.append(row)
     columns = zip(*rows, strict=True) if rows else [()] * 13
     return BlockSummaries(write_times, *map(array, "QqqBQQQQBQQQQ", columns))
 

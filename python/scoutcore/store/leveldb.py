@@ -19,8 +19,14 @@ _BLOCK_CACHE_BYTES: Final = 8 * 1024 * 1024
 class LevelDBStore:
     """One LevelDB directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, paranoid: bool = True) -> None:
+        """Open it; not *paranoid*: also where the end of its log is damaged, which is then cut off.
+
+        Raises:
+            StorageError: LevelDB refuses.
+        """
         self._path = path
+        self._paranoid = paranoid
         self._db = self._open()
 
     def _open(self) -> plyvel.DB:
@@ -28,7 +34,7 @@ class LevelDBStore:
             return plyvel.DB(
                 str(self._path),
                 create_if_missing=True,
-                paranoid_checks=True,
+                paranoid_checks=self._paranoid,
                 write_buffer_size=WRITE_BUFFER_BYTES,
                 lru_cache_size=_BLOCK_CACHE_BYTES,
                 bloom_filter_bits=10,

@@ -1,0 +1,54 @@
+"""Changes of any log, as they stand in it, into the views."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from scoutcore import keys
+from scoutcore.codec.columns import ChangeColumns, cut
+from scoutcore.commit import Commit
+from scoutcore.errors import InvalidError
+from scoutcore.log import Log, Logs
+from scoutcore.metadata import Metadata
+from scoutcore.rows import Rows
+from scoutcore.views import Views
+
+
+class Applier:
+    """Merges changes that were written already, here or elsewhere."""
+
+    def __init__(self, logs: Logs, metadata: Metadata, rows: Rows, views: Views) -> None:
+        self._logs = logs
+        self._metadata = metadata
+        self._rows = rows
+        self._views = views
+
+    def apply(self, commit: Commit, log: Log, columns: ChangeColumns) -> None:
+        """Merge changes of one log.
+
+        Raises:
+            CorruptError: a block of points that is wrong.
+            InvalidError: a change whose subset, key or value cannot be.
+        """
+        subsets = cut(columns.subset_data, columns.subset_starts, columns.subset_ends)
+        for subset, group in groupby(range(len(subsets)), subsets.__getitem__):
+            numbers = list(group)
+            first, end = numbers[0], numbers[-1] + 1
+            part = columns.part(first, end)
+            if subset == b"sensor":
+                self._sensor(commit, log, part)
+            elif subset == b"troop":
+                for change in part.to_objects():
+                    self._metadata.apply(commit, log, change)
+            else:
+                raise InvalidError(f"change {columns.change[first]} is of no subset that a log has")
+
+    def _sensor(self, commit: Commit, log: Log, columns: ChangeColumns) -> None:
+        rows = []
+        for key, to in zip(cut(columns.key_data, columns.key_starts, columns.key_ends), columns.to, strict=True):
+            uid, scout, report = keys.parse_sensor_key(key.decode())
+            row = self._rows.get(commit, self._metadata.allocate(commit, uid), uid, scout, report)
+            if log is self._logs.own:
+                row.own_log, row.own_count = log.number, to
+            rows.append(row)
+        self._views.add(commit, log, columns.change, rows, columns.value_data, columns.value_starts, columns.value_ends)

@@ -1,0 +1,127 @@
+"""Opening after damage: cut every log at its first gap, and build the views anew from the logs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid as uuids
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from scoutcore import changes, codec, keys
+from scoutcore.apply import Applier
+from scoutcore.clock import WriteClock
+from scoutcore.codec.columns import ChangeColumns
+from scoutcore.commit import Commit
+from scoutcore.directory import Directory
+from scoutcore.errors import StorageError
+from scoutcore.log import Log, Logs
+from scoutcore.metadata import Metadata
+from scoutcore.rows import Rows
+from scoutcore.store import Store
+from scoutcore.store.leveldb import LevelDBStore
+from scoutcore.views import Views
+
+_VIEWS: Final = (keys.VIEW, keys.HISTORY, keys.CLOCK, keys.DELETED, keys.KEY_DIGEST)
+_STEP: Final = 10_000
+_log = logging.getLogger("scoutcore")
+
+
+def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
+    """The directory's LevelDB, mended where it has to be, and what was cut off to mend it.
+
+    Raises:
+        StorageError: it cannot be mended here; what there was is kept beside it.
+    """
+    try:
+        store = LevelDBStore(directory.leveldb)
+        try:
+            if not any(Logs(store, directory.identity).holes()):
+                return store, []
+        except BaseException:
+            store.close()
+            raise
+        reason = "a log has a hole"
+        store.close()
+    except StorageError as problem:
+        if not directory.leveldb.is_dir():
+            raise
+        reason = str(problem)
+    kept = _keep_copy(directory.leveldb)
+    messages = [f"{reason}; what there was is kept in {kept}"]
+    store = LevelDBStore(directory.leveldb, paranoid=False)
+    try:
+        messages += _cut(store, directory)
+        rebuild(store, directory.identity, directory.changes)
+    except BaseException:
+        store.close()
+        raise
+    store.close()
+    for message in messages:
+        _log.warning("%s: %s", directory.path, message)
+    return LevelDBStore(directory.leveldb), messages
+
+
+def _keep_copy(path: Path) -> Path:
+    number = 1
+    while (copy := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    shutil.copytree(path, copy)
+    return copy
+
+
+def _cut(store: Store, directory: Directory) -> list[str]:
+    logs = Logs(store, directory.identity)
+    messages = []
+    for log, last in list(logs.holes()):
+        lost = log.head - last
+        messages.append(f"log {uuids.UUID(bytes=log.uuid)} was cut behind change {last}: {lost} changes are lost here")
+        store.write(logs.cut(log, last), sync=True)
+    return messages
+
+
+def rebuild(store: Store, identity: bytes, directory: Path | None) -> None:
+    """Build the views anew from the logs; local ids stay.
+
+    Raises:
+        StorageError: a log cannot be read.
+        CorruptError: a changes file is damaged.
+    """
+    for section in _VIEWS:
+        _clear(store, section)
+    logs = Logs(store, identity)
+    metadata = Metadata(store, logs, WriteClock())
+    views = Views(store, logs)
+    rows = Rows(logs)
+    applier = Applier(logs, metadata, rows, views)
+    for log in logs.by_number:
+        for columns in changes_of(logs, log, directory):
+            commit = Commit(store)
+            applier.apply(commit, log, columns)
+            store.write(commit.puts, sync=False)
+            rows.trim()
+
+
+def changes_of(logs: Logs, log: Log, directory: Path | None) -> Iterator[ChangeColumns]:
+    """All changes of a log, the packed ones first, some thousands at a time."""
+    if directory is not None and log.packed.last:
+        left = log.packed.last - log.base
+        for columns in changes.open(directory / str(uuids.UUID(bytes=log.uuid))).columns():
+            part = columns.part(0, min(left, len(columns.change)))
+            left -= len(part.change)
+            yield part
+            if left == 0:
+                break
+    for _, _, _, frames in logs.chunks(log, log.packed.last + 1):
+        yield codec.decode_changes(frames, codec.scan_frames(frames))
+
+
+def _clear(store: Store, section: bytes) -> None:
+    puts: dict[bytes, bytes | None] = {}
+    for key, _ in store.scan(section, keys.after(section)):
+        puts[key] = None
+        if len(puts) == _STEP:
+            store.write(puts, sync=False)
+            puts = {}
+    store.write(puts, sync=False)

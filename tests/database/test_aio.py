@@ -1,0 +1,72 @@
+"""The asyncio façade: many tasks at once, nothing lost, nothing twice; streams that end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from scoutcore import aio
+from scoutcore.model import Point
+from scoutcore.watch import Synced
+
+
+def test_many_tasks_report_at_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with await aio.open(tmp_path / "a.scout") as db:
+            await db.run(db.sync.troops.create, name="one")
+
+            async def work(scout: int) -> list[Point]:
+                return [await db.report(1, scout, "n", number) for number in range(40)]
+
+            stored = await asyncio.gather(*(work(scout) for scout in range(12)))
+            assert len({point.t for points in stored for point in points}) == 12 * 40
+            for scout, points in enumerate(stored):
+                assert [point async for point in db.history(1, scout, "n")] == points
+                assert await db.last(1, scout, "n") == points[-1]
+            assert len((await db.snapshot(1)).scouts) == 12
+            result = await db.ingest(b'{"troop":1,"scout":1,"report":"m","data":1}\n')
+            assert result.accepted == 1
+
+    asyncio.run(main())
+
+
+def test_a_watch_gives_what_happens_and_ends_with_the_database(tmp_path: Path) -> None:
+    async def main() -> list[object]:
+        db = await aio.open(tmp_path / "a.scout")
+        await db.run(db.sync.troops.create)
+        await db.report(1, 1, "n", 1)
+        seen: list[object] = []
+        synced = asyncio.Event()
+
+        async def follow() -> None:
+            async for event in db.watch(troop=1, scout=1):
+                seen.append(event.data if isinstance(event, Point) else type(event))
+                if isinstance(event, Synced):
+                    synced.set()
+
+        task = asyncio.create_task(follow())
+        await synced.wait()
+        await db.report(1, 1, "n", 2)
+        await db.report(1, 2, "n", 99)
+        await db.close()
+        await task
+        return seen
+
+    assert asyncio.run(main()) == [1, Synced, 2]
+
+
+def test_a_cancelled_watch_lets_go(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with await aio.open(tmp_path / "a.scout") as db:
+
+            async def follow() -> None:
+                async for _ in db.watch():
+                    pass
+
+            task = asyncio.create_task(follow())
+            await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert task.cancelled()
+
+    asyncio.run(asyncio.wait_for(main(), 10))

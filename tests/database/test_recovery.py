@@ -1,0 +1,122 @@
+"""Opening after damage: what can be is kept, what was cut is said, and log and views agree again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import plyvel
+import pytest
+
+import scoutcore
+from scoutcore import keys, recovery
+from scoutcore.errors import StorageError
+
+
+def fill(path: Path, batches: int = 6) -> None:
+    with scoutcore.open(path) as db:
+        if not len(db.troops):
+            db.troops.create(key="k" * 32, name="one")
+        for batch in range(batches):
+            db.ingest(
+                {"troop": 1, "scout": n % 3, "report": "r", "data": batch, "t": n, "boot": 1, "ms": n}
+                for n in range(50)
+            )
+            db.scouts.update(1, 1, batch=batch)
+
+
+def chunks(path: Path) -> list[bytes]:
+    with plyvel.DB(str(path / "db")) as db:
+        return [key for section in (b"ls", b"lt") for key, _ in db.iterator(prefix=section)]
+
+
+def dump(db: scoutcore.Database) -> list[object]:
+    return list(db.dump())
+
+
+def test_a_hole_cuts_the_log_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.scout"
+    fill(path, 3)
+    with scoutcore.open(path) as db:
+        before, log = dump(db), db.id
+    fill(path, 2)
+    last = max(keys.parse_log_chunk(key)[1] for key in chunks(path))
+    gap = sorted(chunks(path), key=lambda key: keys.parse_log_chunk(key)[0])[7]
+    with plyvel.DB(str(path / "db")) as db:
+        db.delete(gap)
+    with scoutcore.open(path) as db:
+        assert dump(db) == before
+        cut = keys.parse_log_chunk(gap)[0] - 1
+        assert db.recovered[-1] == f"log {log} was cut behind change {cut}: {last - cut} changes are lost here"
+        assert db.recovered[-1] in caplog.text
+        assert db.id != log
+        assert Path(f"{path}/db.damaged-1").is_dir()
+        db.report(1, 1, "r", 1)
+    with scoutcore.open(path) as db:
+        assert db.recovered == []
+        assert (
+            len(list(db.history(1, 1, "r")))
+            == len([one for one in before if one.get("scout") == 1 and "point" in one]) + 1
+        )
+
+
+def test_garbage_behind_the_end_of_leveldbs_log(tmp_path: Path) -> None:
+    path = tmp_path / "a.scout"
+    fill(path)
+    with scoutcore.open(path) as db:
+        before = dump(db)
+    newest = max((path / "db").glob("*.log"))
+    with newest.open("ab") as file:
+        file.write(b"\x07garbage" * 20)
+    with scoutcore.open(path) as db:
+        assert dump(db) == before
+
+
+def test_a_torn_tail_is_a_clean_prefix(tmp_path: Path) -> None:
+    path = tmp_path / "a.scout"
+    fill(path)
+    newest = max((path / "db").glob("*.log"))
+    size = newest.stat().st_size
+    for cut in range(0, size, max(1, size // 25)):
+        torn = tmp_path / f"torn-{cut}.scout"
+        shutil.copytree(path, torn)
+        with (torn / "db" / newest.name).open("r+b") as file:
+            file.truncate(cut)
+        with scoutcore.open(torn) as db:
+            content = dump(db)
+            recovery.rebuild(db._store, db._directory.identity, db._directory.changes)
+            db._load()
+            assert dump(db) == content
+        shutil.rmtree(torn)
+
+
+def test_views_are_built_anew_from_packed_and_unpacked_log(tmp_path: Path) -> None:
+    path = tmp_path / "a.scout"
+    fill(path, 3)
+    with scoutcore.open(path) as db:
+        db.pack()
+        db.scouts.delete(1, 2)
+        key = db.troops.assign_key(1)
+    fill(path, 2)
+    with scoutcore.open(path) as db:
+        before, counts = dump(db), list(db.counts())
+        records = list(db._store.scan(b"", b"\xff"))
+        recovery.rebuild(db._store, db._directory.identity, db._directory.changes)
+        db._load()
+        assert dump(db) == before
+        assert list(db.counts()) == counts
+        assert db.troops.by_key(key).id == 1
+        assert list(db._store.scan(b"", b"\xff")) == records
+
+
+def test_a_damaged_table_is_not_served(tmp_path: Path) -> None:
+    path = tmp_path / "a.scout"
+    fill(path)
+    with plyvel.DB(str(path / "db")) as db:
+        db.compact_range()
+    (table,) = (path / "db").glob("*.ldb")
+    damaged = bytearray(table.read_bytes())
+    damaged[len(damaged) // 3] ^= 0x10
+    table.write_bytes(damaged)
+    with pytest.raises(StorageError, match="LevelDB cannot read"), scoutcore.open(path) as db:
+        dump(db)
