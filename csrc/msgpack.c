@@ -60,6 +60,25 @@ sc_status sc_msgpack_slices(const uint8_t *data, size_t len, const uint64_t *sta
     return SC_OK;
 }
 
+size_t sc_slices_same(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count)
+{
+    size_t same = 0;
+    while (same < count) {
+        bool absent = starts[same] == SC_ABSENT && ends[same] == SC_ABSENT;
+        if (absent != (starts[0] == SC_ABSENT && ends[0] == SC_ABSENT))
+            break;
+        if (!absent) {
+            uint64_t size = ends[0] - starts[0];
+            if (!slice_ok(starts[same], ends[same], len) || ends[same] - starts[same] != size)
+                break;
+            if (size > 0 && memcmp(data + starts[0], data + starts[same], (size_t)size) != 0)
+                break;
+        }
+        same++;
+    }
+    return same;
+}
+
 /* ---- reading ---- */
 
 typedef struct item {

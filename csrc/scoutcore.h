@@ -147,6 +147,9 @@ sc_status sc_changes_decode(const uint8_t *in, size_t len, const uint8_t *ids, c
 sc_status sc_msgpack_slices(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                             int form, uint8_t *out, size_t room, size_t *rows, size_t *at);
 
+/* How many of the slices, from the first on, read as the first does: one object can stand for all. */
+size_t sc_slices_same(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count);
+
 /* The items of the array that in begins with; 0 where it is none. */
 size_t sc_msgpack_count(const uint8_t *in, size_t len);
 

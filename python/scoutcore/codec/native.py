@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 from msgspec import DecodeError
@@ -93,7 +94,7 @@ def pack(buffers: Iterable[Buffer], extra: int = 0) -> bytes:
     return b"".join(pieces)
 
 
-def _pack_some(buffers: list[bytes], extra: int) -> tuple[int, bytes]:
+def _pack_some(buffers: list[Any], extra: int) -> tuple[int, bytes]:
     """Msgspec lays *buffers* out as one, with their lengths, in less time than join and len take in Python."""
     source = ffi.from_buffer("uint8_t[]", _to_msgpack(buffers))
     out = _new_uncleared("uint8_t[]", len(source) + len(buffers) * extra)
@@ -148,8 +149,10 @@ def _check_extra(extra: int) -> None:
 
 # --- objects ----------------------------------------------------------------------------------------------------------
 
-_PIECE_BYTES = 256 * 1024
-"""Objects cross in pieces of about so many bytes, which stay in the processor's cache."""
+_PIECE_BYTES = 64 * 1024
+"""Objects cross in pieces of about so many bytes: memory that the allocator has at hand, and the processor's cache."""
+_FEW = 4
+"""Fewer cross faster one by one."""
 
 _to_msgpack = Encoder().encode
 _to_bytes = 0, Decoder(list[bytes]).decode
@@ -160,6 +163,8 @@ _to_texts_or_none = 3, Decoder(list[str | None]).decode
 
 def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
     """See :func:`scoutcore.codec.columns.cut`."""
+    if len(starts) < _FEW:
+        return columns_module.cut(data, starts, ends)
     try:
         return _objects(data, starts, ends, *_to_bytes)
     except EncodeError:
@@ -169,6 +174,8 @@ def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
 def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
     """See :meth:`scoutcore.codec.columns.ChangeColumns.from_objects`: the columns point into the objects' msgpack."""
     rows = list(changes)
+    if len(rows) < _FEW:
+        return columns_module.gather_changes(rows)
     try:
         data = _to_msgpack(rows)
     except (TypeError, ValueError, OverflowError):
@@ -182,13 +189,25 @@ def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
 
 def list_changes(columns: ChangeColumns) -> list[Change]:
     """See :meth:`scoutcore.codec.columns.ChangeColumns.to_objects`."""
+    if len(columns.change) < _FEW:
+        return columns_module.list_changes(columns)
     try:
         keys = _objects(columns.key_data, columns.key_starts, columns.key_ends, *_to_texts)
         values = _objects(columns.value_data, columns.value_starts, columns.value_ends, *_to_bytes_or_none)
-        subsets = _objects(columns.subset_data, columns.subset_starts, columns.subset_ends, *_to_texts_or_none)
+        subsets = _few_texts(columns.subset_data, columns.subset_starts, columns.subset_ends)
     except (EncodeError, DecodeError):
         return columns_module.list_changes(columns)
     return list(map(Change, keys, columns.change, columns.from_, columns.to, values, subsets))
+
+
+def _few_texts(data: Buffer, starts: UInts, ends: UInts) -> Iterable[str | None]:
+    """Texts of which there are few kinds, an empty one being none: mostly one object stands for all."""
+    source, count = _source(data), len(starts)
+    columns = _input(starts, "Q"), _input(ends, "Q", count)
+    if 0 < count == lib.sc_slices_same(source, len(source), *columns, count):
+        start, end = starts[0], ends[0]
+        return repeat(None if start == end else ffi.buffer(source)[start:end].decode(), count)
+    return _objects(data, starts, ends, *_to_texts_or_none)
 
 
 def _objects(data: Buffer, starts: UInts, ends: UInts, form: int, decode: Callable[[Any], list[Any]]) -> list[Any]:
@@ -277,16 +296,15 @@ def _change_columns(count: int) -> tuple[list[UInts], list[UInts], Any]:
     """Columns for *count* changes: of texts and of numbers, and all of them as C has them."""
     texts = [_zeros("Q", count) for _ in range(6)]
     numbers = [_zeros("I", count) for _ in range(3)]
-    rows = ffi.new("sc_changes *")
-    for name, column in zip(_CHANGE_COLUMNS, texts + numbers, strict=True):
-        setattr(rows, name, _output(column))
-    return texts, numbers, rows
+    subset_starts, subset_ends, key_starts, key_ends, value_starts, value_ends = map(_output, texts)
+    fields = (
+        *(ffi.NULL, 0, subset_starts, subset_ends),
+        *(ffi.NULL, 0, key_starts, key_ends),
+        *(ffi.NULL, 0, value_starts, value_ends),
+        *map(_output, numbers),
+    )
+    return texts, numbers, ffi.new("sc_changes *", fields)
 
-
-_CHANGE_COLUMNS = (
-    *("subset_starts", "subset_ends", "key_starts", "key_ends", "value_starts", "value_ends"),
-    *("change", "from", "to"),
-)
 
 # --- blocks of points -------------------------------------------------------------------------------------------------
 
@@ -434,9 +452,26 @@ def scan_reports(chunk: bytes) -> Reports:
                 chunk[columns["name_starts"][index] : columns["name_ends"][index]].decode(),
             )
         )
-    odd = list(zip(columns["odd_lines"], columns["odd_starts"], columns["odd_ends"], strict=True))[: rows.odd]
+    odd = list(zip(*(columns[name][: rows.odd] for name in ("odd_lines", "odd_starts", "odd_ends")), strict=True))
     kept = [columns[name] for name in ("lines", "codes", "t", "stamped", "clocked", "boot", "ms", "starts", "ends")]
-    return Reports(*kept, chunk, names, odd)
+    return Reports._make([*kept, chunk, names, odd])
+
+
+def check_json(data: Buffer, starts: UInts, ends: UInts) -> int:
+    """How many of the texts ``data[starts[i]:ends[i]]`` are plain JSON, up to the first that is not."""
+    source = _source(data)
+    checked: int = lib.sc_json_check(source, len(source), _input(starts, "Q"), _input(ends, "Q"), len(starts))
+    return checked
+
+
+def json_items(data: Buffer, room: int) -> tuple[UInts, UInts] | None:
+    """Starts and ends of the items of a JSON array of at most *room*; None: it is not a plain one."""
+    source = _source(data)
+    starts, ends = _zeros("Q", room), _zeros("Q", room)
+    count = ffi.new("size_t *")
+    if not lib.sc_json_items(source, len(source), _output(starts), _output(ends), room, count):
+        return None
+    return starts[: count[0]], ends[: count[0]]
 
 
 # --- changes files ----------------------------------------------------------------------------------------------------
