@@ -210,7 +210,7 @@ MAX_BLOCK_POINTS = 512
 
 @dataclass
 class Writer:
-    """A database that writes: content, local ids, and how its log grows. The log's uuid is the one thing not foretold."""
+    """A database that writes: content, local ids, and how its log grows; only the log's uuid is not foretold."""
 
     max_change: int
     content: Content = field(default_factory=Content)

@@ -42,9 +42,7 @@ def content_of_change(content: Content, log: bytes, change: Change) -> None:
     uid, *rest = change.key.split("/", 2)
     if change.subset == "sensor":
         row = Row(uid, int(rest[0]), rest[1])
-        _, (write_time,), points = codec.decode_blocks(
-            change.value, array("Q", [0]), array("Q", [len(change.value)])
-        )
+        _, (write_time,), points = codec.decode_blocks(change.value, array("Q", [0]), array("Q", [len(change.value)]))
         assert change.to == change.from_ + len(points.t)
         for index, t in enumerate(points.t):
             clock = (points.boot[index], points.ms[index]) if points.clocked[index] else None
