@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from threading import Lock, get_ident
+from typing import Any, Final, TypeVar
 
 import plyvel
 
-from scoutcore.errors import StorageError
+from scoutcore.errors import ClosedError, StorageError
+
+T = TypeVar("T")
 
 WRITE_BUFFER_BYTES: Final = 24 * 1024 * 1024
 """LevelDB's own 4 MiB halves ingest at a million reports."""
-_BLOCK_CACHE_BYTES: Final = 8 * 1024 * 1024
+_BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
+_SCAN_ITEMS: Final = 16
+"""The most items that a scan reads at a time."""
+_FENCES: Final = (b"\0", b"\xff")
+"""Keys before and behind all others: a scan that comes to an end without meeting one has missed something."""
 
 
 class LevelDBStore:
-    """One LevelDB directory."""
+    """One LevelDB directory.
+
+    plyvel frees LevelDB when it is closed, even under a thread that reads in it. So who reads says so before, and who
+    closes, for good or to open it afresh, first takes it away and then waits for those who had it.
+    """
 
     def __init__(self, path: Path, *, paranoid: bool = True) -> None:
         """Open it; not *paranoid*: also where the end of its log is damaged, which is then cut off.
@@ -27,11 +41,16 @@ class LevelDBStore:
         """
         self._path = path
         self._paranoid = paranoid
-        self._db = self._open()
+        self._lock = Lock()
+        """Who writes, opens or closes holds it; who reads does not."""
+        self._readers: dict[int, None] = {}
+        """The threads that are inside LevelDB to read."""
+        self._closed = False
+        self._db: plyvel.DB | None = self._open()
 
     def _open(self) -> plyvel.DB:
         try:
-            return plyvel.DB(
+            db = plyvel.DB(
                 str(self._path),
                 create_if_missing=True,
                 paranoid_checks=self._paranoid,
@@ -39,60 +58,124 @@ class LevelDBStore:
                 lru_cache_size=_BLOCK_CACHE_BYTES,
                 bloom_filter_bits=10,
             )
+            for fence in _FENCES:
+                if db.get(fence, verify_checksums=True) is None:
+                    db.put(fence, b"")
+            return db
         except (plyvel.Error, OSError) as problem:
             raise StorageError(f"LevelDB cannot open {self._path}: {problem}") from problem
 
+    def _opened(self) -> plyvel.DB:
+        """LevelDB, opened again where it could not be before; the lock is held."""
+        if self._closed:
+            raise ClosedError("the database is closed")
+        if self._db is None:
+            self._db = self._open()
+        return self._db
+
+    def _shut(self) -> None:
+        """Close LevelDB, once nobody reads in it; the lock is held."""
+        db, self._db = self._db, None
+        while self._readers:
+            time.sleep(0.0005)
+        if db is not None:
+            db.close()
+
+    def _read(self, read: Callable[[plyvel.DB], T]) -> T:
+        me = get_ident()
+        while True:
+            self._readers[me] = None
+            try:
+                db = self._db
+                if db is not None:
+                    return read(db)
+            except plyvel.Error as problem:
+                raise StorageError(f"LevelDB cannot read {self._path}: {problem}") from problem
+            finally:
+                self._readers.pop(me, None)
+            with self._lock:
+                self._opened()
+
     def get(self, key: bytes) -> bytes | None:
+        # As _read does it, spelled out: this is the hot path.
+        me = get_ident()
+        self._readers[me] = None
         try:
-            value: bytes | None = self._db.get(key, verify_checksums=True)
+            db = self._db
+            if db is not None:
+                value: bytes | None = db.get(key, verify_checksums=True)
+                return value
         except plyvel.Error as problem:
             raise StorageError(f"LevelDB cannot read {self._path}: {problem}") from problem
-        return value
+        finally:
+            self._readers.pop(me, None)
+        return self._read(lambda db: db.get(key, verify_checksums=True))
 
     def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        iterator = self._db.iterator(
-            start=start, stop=stop, include_stop=False, reverse=reverse, verify_checksums=True, fill_cache=False
-        )
-        return self._iterate(iterator)
+        def begin(db: plyvel.DB) -> tuple[plyvel.DB, Any]:
+            bound = {"stop": stop, "reverse": True} if reverse else {"start": start}
+            return db, db.iterator(**bound, verify_checksums=True)
 
-    def _iterate(self, iterator: Any) -> Iterator[tuple[bytes, bytes]]:
+        return self._items(*self._read(begin), start, stop)
+
+    def _items(self, db: plyvel.DB, iterator: Any, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The items in range. plyvel ends at a damaged block as at the last one: so read on to a key out of range."""
+
+        def some(now: plyvel.DB) -> list[tuple[bytes, bytes]]:
+            if now is not db:
+                raise StorageError("LevelDB was opened afresh after a failed write: read again")
+            return list(islice(iterator, size))
+
+        size = 2
         try:
-            yield from iterator
-        except plyvel.Error as problem:
-            raise StorageError(f"LevelDB cannot read {self._path}: {problem}") from problem
+            while found := self._read(some):
+                if start <= found[-1][0] < stop:
+                    yield from found
+                    size = min(2 * size, _SCAN_ITEMS)
+                else:
+                    yield from (item for item in found if start <= item[0] < stop)
+                    return
+            raise StorageError(f"LevelDB cannot read {self._path}: a scan ended before its range does")
         finally:
             iterator.close()
 
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
-        try:
-            batch = self._db.write_batch(sync=sync)
-            put, delete = batch.put, batch.delete
-            for key, value in puts.items():
-                if value is None:
-                    delete(key)
-                else:
-                    put(key, value)
-            batch.write()
-        except (plyvel.Error, OSError) as problem:
-            # After one failed write LevelDB acknowledges writes that its recovery then throws away: start afresh.
-            self._db.close()
-            self._db = self._open()
-            raise StorageError(f"LevelDB cannot write {self._path}: {problem}") from problem
+        with self._lock:
+            db = self._opened()
+            try:
+                batch = db.write_batch(sync=sync)
+                put, delete = batch.put, batch.delete
+                for key, value in puts.items():
+                    if value is None:
+                        delete(key)
+                    else:
+                        put(key, value)
+                batch.write()
+            except (plyvel.Error, OSError) as problem:
+                # After one failed write LevelDB acknowledges writes that its recovery then throws away: start afresh.
+                self._shut()
+                with suppress(StorageError):  # whoever comes next tries again
+                    self._opened()
+                raise StorageError(f"LevelDB cannot write {self._path}: {problem}") from problem
 
     def publish(self) -> None:
         # LevelDB's own sync covers only its newest log.
         for log in sorted(self._path.glob("*.log")):
             try:
                 handle = os.open(log, os.O_RDONLY)
+                try:
+                    os.fdatasync(handle)
+                finally:
+                    os.close(handle)
             except FileNotFoundError:
                 continue  # LevelDB has moved it into a table, which it syncs
-            try:
-                os.fdatasync(handle)
-            finally:
-                os.close(handle)
+            except OSError as problem:
+                raise StorageError(f"cannot sync {log}: {problem.strerror}") from problem
 
     def size(self, start: bytes, stop: bytes) -> int:
-        return int(self._db.approximate_size(start, stop))
+        return int(self._read(lambda db: db.approximate_size(start, stop)))
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:
+            self._closed = True
+            self._shut()
