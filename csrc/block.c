@@ -464,3 +464,75 @@ sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *sta
     *at = count;
     return SC_OK;
 }
+
+/* ---- points as msgpack ---- */
+
+#define MSGPACK_ARRAY 0xdd /* with a count of 4 bytes */
+#define MSGPACK_NIL 0xc0
+#define MSGPACK_BYTES 0xc6 /* with a size of 4 bytes */
+#define MSGPACK_UINT 0xcf  /* 8 bytes */
+#define MSGPACK_INT 0xd3
+#define MSGPACK_HEAD 5
+#define MSGPACK_POINT 32 /* the most that a point takes beside its prefix and data */
+
+static size_t big_end_put(uint8_t *out, uint8_t tag, uint64_t number, size_t width)
+{
+    *out++ = tag;
+    for (size_t i = 0; i < width; i++)
+        out[i] = (uint8_t)(number >> 8 * (width - 1 - i));
+    return 1 + width;
+}
+
+static size_t msgpack_put(uint8_t *out, const uint8_t *in, const point *p, const uint8_t *prefix, size_t prefix_len)
+{
+    size_t size = p->end - p->start;
+    copy_slice(out, prefix, 0, prefix_len);
+    size_t i = prefix_len;
+    i += big_end_put(out + i, MSGPACK_INT, (uint64_t)p->t, 8);
+    i += big_end_put(out + i, MSGPACK_BYTES, size, 4);
+    copy_slice(out + i, in, p->start, size);
+    i += size;
+    if (p->flags == CLOCKED) {
+        i += big_end_put(out + i, MSGPACK_UINT, p->boot, 8);
+        return i + big_end_put(out + i, MSGPACK_UINT, p->ms, 8);
+    }
+    out[i] = out[i + 1] = MSGPACK_NIL;
+    return i + 2;
+}
+
+sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                            int64_t from, int64_t to, const uint8_t *prefix, size_t prefix_len, uint8_t *out,
+                            size_t room, size_t *at)
+{
+    size_t size = MSGPACK_HEAD;
+    uint32_t found = 0;
+    point p = {0, 0, 0, 0, 0, 0};
+    for (size_t i = 0; i < count; i++) {
+        int64_t write_time, first_t, before = p.t;
+        if (!slice_ok(starts[i], ends[i], len))
+            return wrong(at, i, SC_BOUNDS);
+        size_t end = (size_t)ends[i];
+        sc_status status = header_read(in, (size_t)starts[i], end, &write_time, at);
+        if (status != SC_OK)
+            return status;
+        p.t = 0;
+        for (const int64_t *first = NULL; *at < end; first = &first_t) {
+            status = point_read(in, end, at, first, &p);
+            if (status != SC_OK)
+                return status;
+            if (!first)
+                first_t = p.t;
+            if (!first && i > 0 && p.t <= before)
+                return wrong(at, 0, SC_OK);
+            if (p.t < from || p.t > to)
+                continue;
+            if (room - size < prefix_len + MSGPACK_POINT + (p.end - p.start) || found == UINT32_MAX)
+                return wrong(at, i, SC_ROOM);
+            size += msgpack_put(out + size, in, &p, prefix, prefix_len);
+            found++;
+        }
+    }
+    big_end_put(out, MSGPACK_ARRAY, found, 4);
+    *at = size;
+    return SC_OK;
+}

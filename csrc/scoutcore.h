@@ -216,6 +216,14 @@ typedef struct sc_summaries {
 sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                               sc_summaries *summaries, size_t *at);
 
+/* Writes the points of blocks in[starts[i]..ends[i]] with a time from from up to to, to included, as a msgpack array;
+ * each point is prefix (the head of its own array, and what the caller puts first), t, data as bytes, and boot and ms or
+ * nil. room: at least 5; len and 32 + prefix_len for each of sc_blocks_count points more are enough. *at: bytes written;
+ * 0: a block does not begin after the one before it has ended. Failures as of sc_blocks_decode. */
+sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                            int64_t from, int64_t to, const uint8_t *prefix, size_t prefix_len, uint8_t *out,
+                            size_t room, size_t *at);
+
 /* ---- point.c: a batch of one ---- */
 
 typedef struct sc_point {

@@ -6,17 +6,25 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from scoutcore import codec, keys
 from scoutcore.codec.columns import PointColumns, cut, offsets_of
-from scoutcore.codec.constants import INT64_MAX, INT64_MIN, MAX_BLOCK_SPAN
+from scoutcore.codec.constants import INT64_MAX, INT64_MIN
 from scoutcore.model import Point
+from scoutcore.rows import span_of
 from scoutcore.views import hidden_of
 
 if TYPE_CHECKING:
     from scoutcore.store import Store
+
+if codec.backend == "c":
+    from scoutcore.codec import native
+
+_decode_points = msgspec.msgpack.Decoder(list[Point]).decode
 
 _RUN_BYTES: Final = 256 * 1024
 """Blocks decoded at once."""
@@ -44,6 +52,10 @@ class _Block:
     value: bytes
 
 
+_Part = list[Point] | PointColumns
+_Take = Callable[[list[_Block], int, int], list[Point] | None]
+
+
 class History:
     """The points of a series. Iterate it, as often as you like, or take columns; nothing is read before."""
 
@@ -60,7 +72,10 @@ class History:
         series = self._series
         if series is None:
             return iter(())
-        points = (point for columns in self._in_order(series) for point in _points(series, columns, self._reverse))
+        points = chain.from_iterable(
+            part[:: -1 if self._reverse else 1] if isinstance(part, list) else _points(series, part, self._reverse)
+            for part in self._in_order(series, _whole_points(series))
+        )
         return points if self._limit is None else islice(points, self._limit)
 
     def columns(self) -> Iterator[PointColumns]:
@@ -68,7 +83,9 @@ class History:
         left = INT64_MAX if self._limit is None else self._limit
         if self._series is None or left == 0:
             return
-        for columns in self._in_order(self._series):
+        for columns in self._in_order(self._series, _no_points):
+            if isinstance(columns, list):
+                continue
             if self._reverse:
                 columns = _take(columns, range(len(columns.t) - 1, -1, -1))
             columns = _slice(columns, 0, min(left, len(columns.t)))
@@ -115,44 +132,51 @@ class History:
 
     # --- in order ---
 
-    def _in_order(self, series: Series) -> Iterator[PointColumns]:
-        """The points in time order, column by column; in reverse the last columns first, each still in time order."""
+    def _in_order(self, series: Series, take: _Take) -> Iterator[_Part]:
+        """The points in time order, part by part; in reverse the last part first, each still in time order."""
         if not self._reverse:
-            yield from self._forward(series, series.start, series.end)
+            yield from self._forward(series, series.start, series.end, take)
             return
         end = series.end
-        suffix = keys.row_suffix(series.troop, series.scout, series.report)
         while end > series.start:
-            blocks = self._store.scan(
-                keys.history_time(suffix, series.start - MAX_BLOCK_SPAN),
-                keys.history_time(suffix, end),
-                reverse=True,
-            )
+            blocks = self._scan(series, series.start, end, reverse=True)
             oldest = list(islice((keys.parse_history(key)[0] for key, _ in blocks), _WINDOW_BLOCKS))
             if not oldest:
                 return
             start = max(oldest[-1], series.start) if len(oldest) == _WINDOW_BLOCKS else series.start
-            yield from reversed(list(self._forward(series, start, end)))
+            yield from reversed(list(self._forward(series, start, end, take)))
             end = start
 
-    def _forward(self, series: Series, start: int, end: int) -> Iterator[PointColumns]:
+    def _forward(self, series: Series, start: int, end: int, take: _Take) -> Iterator[_Part]:
         run: list[_Block] = []
         size = 0
-        for block in self._blocks(series, start, end):
+        for key, value in self._scan(series, start, end):
+            block = _Block(*keys.parse_history(key), value)
             if size >= _RUN_BYTES:
-                done, run = self._merge(run, block.first_t)
+                part, run = self._next(run, block.first_t, start, end, take)
                 size = sum(len(one.value) for one in run)
-                yield from _inside(done, start, end)
+                yield part
             run.append(block)
-            size += len(block.value)
-        done, _ = self._merge(run, INT64_MAX + 1)
-        yield from _inside(done, start, end)
+            size += len(value)
+        if run:
+            yield self._next(run, INT64_MAX + 1, start, end, take)[0]
 
-    def _blocks(self, series: Series, start: int, end: int) -> Iterator[_Block]:
+    def _next(self, run: list[_Block], next_t: int, start: int, end: int, take: _Take) -> tuple[_Part, list[_Block]]:
+        """The points of *run* before *next_t*, where the next block begins, and the blocks that are not done."""
+        points = take(run, start, end)
+        if points is not None and (not points or points[-1].t < next_t):
+            return points, []
+        done, rest = self._merge(run, next_t)
+        return [] if done is None else _slice(done, bisect_left(done.t, start), bisect_left(done.t, end)), rest
+
+    def _scan(self, series: Series, start: int, end: int, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """The blocks that may have points from *start* to *end*."""
         suffix = keys.row_suffix(series.troop, series.scout, series.report)
-        blocks = self._store.scan(keys.history_time(suffix, start - MAX_BLOCK_SPAN), keys.history_time(suffix, end))
-        for key, value in blocks:
-            yield _Block(*keys.parse_history(key), value)
+        record = self._store.get(keys.VIEW + suffix)
+        if record is None:
+            return iter(())
+        first = keys.history_time(suffix, start - span_of(record))
+        return self._store.scan(first, keys.history_time(suffix, end), reverse)
 
     def _merge(self, run: list[_Block], next_t: int) -> tuple[PointColumns | None, list[_Block]]:
         """The points of the blocks of *run* that end before *next_t*, or before a later block begins; and the rest."""
@@ -187,11 +211,28 @@ class History:
         return _take(points, [entry[4] for entry in order]), run[whole:]
 
 
-def _inside(points: PointColumns | None, start: int, end: int) -> Iterator[PointColumns]:
-    if points is not None:
-        found = _slice(points, bisect_left(points.t, start), bisect_left(points.t, end))
-        if found.t:
-            yield found
+def _no_points(run: list[_Block], start: int, end: int) -> None:
+    """For those who want columns."""
+
+
+def _whole_points(series: Series) -> _Take:
+    """Makes points of blocks that lie one behind the other, hide none, and are decoded by C; else None."""
+    if codec.backend != "c":
+        return _no_points
+    prefix = msgspec.msgpack.encode([series.troop, series.uid, series.scout, series.report])
+    prefix = bytes([prefix[0] + 4]) + prefix[1:]  # the array goes on with what C writes
+
+    def take(run: list[_Block], start: int, end: int) -> list[Point] | None:
+        if any(block.value[0] for block in run):
+            return None
+        offsets = offsets_of(len(block.value) for block in run)
+        starts = array("Q", [offset + 1 for offset in offsets[:-1]])
+        packed = native.points_msgpack(
+            b"".join([block.value for block in run]), starts, offsets[1:], start, end, prefix
+        )
+        return None if packed is None else _decode_points(packed)
+
+    return take
 
 
 def _slice(points: PointColumns, start: int, end: int) -> PointColumns:

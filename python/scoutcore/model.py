@@ -61,7 +61,7 @@ def from_milliseconds(value: int | Decimal) -> int:
     return t
 
 
-class Point(msgspec.Struct, frozen=True, gc=False):
+class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One stored reading.
 
     Attributes:

@@ -11,7 +11,8 @@ from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.store import Store
 
-_RECORD: Final = Struct(">BIIQQQQQqqIIIqQQ")
+_RECORD: Final = Struct(">BIIQQQQQqqIIIqQQQ")
+_SPAN: Final = Struct(">Q")
 _CLOCKED_EVER: Final = 1
 _CLOCKED_LAST: Final = 2
 _MAX_CACHED: Final = 65_536
@@ -35,6 +36,7 @@ class Row:
         "receptions",
         "report",
         "scout",
+        "span",
         "suffix",
         "t",
         "troop",
@@ -62,6 +64,8 @@ class Row:
         """The greatest (boot, ms) seen."""
         self.widest = 0
         """The most ms that an entry of the clock index spans."""
+        self.span = 0
+        """The longest time from a block's first point to its last, in µs: how far back reading has to look."""
         self.rank: Rank | None = None
         """(min(t, write time), t, log uuid, change, index) of the last value's reception."""
         self.clocked = False
@@ -76,7 +80,7 @@ class Row:
         (flags, own_log, self.own_count, self.points, self.receptions, boot, ms, self.widest, low, t, log, change) = (
             fields := _RECORD.unpack_from(record)
         )[:12]
-        index, self.t, self.boot, self.ms = fields[12:]
+        index, self.t, self.boot, self.ms, self.span = fields[12:]
         self.own_log = own_log - 1
         self.max_clock = (boot, ms) if flags & _CLOCKED_EVER else (-1, -1)
         self.clocked = bool(flags & _CLOCKED_LAST)
@@ -113,6 +117,7 @@ class Row:
                 self.t,
                 self.boot,
                 self.ms,
+                self.span,
             )
             + self.data
         )
@@ -121,8 +126,14 @@ class Row:
 def last_point(record: bytes, troop: int, uid: str, scout: int, report: str) -> Point:
     """The last value in a row's record."""
     fields = _RECORD.unpack_from(record)
-    boot, ms = fields[14:] if fields[0] & _CLOCKED_LAST else (None, None)
+    boot, ms = fields[14:16] if fields[0] & _CLOCKED_LAST else (None, None)
     return Point(troop, uid, scout, report, fields[13], record[_RECORD.size :], boot, ms)
+
+
+def span_of(record: bytes) -> int:
+    """The longest span of a block in a row's record, in µs."""
+    span: int = _SPAN.unpack_from(record, _RECORD.size - _SPAN.size)[0]
+    return span
 
 
 def counts(record: bytes) -> tuple[int, int]:

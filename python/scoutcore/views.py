@@ -133,6 +133,7 @@ class Views:
         block_key = keys.history_block(row.suffix, first_t, log.number, change)
         rank = (min(last_t, write_time), last_t, log.uuid, change, count - 1)
         row.receptions += count
+        row.span = max(row.span, last_t - first_t)
         if clocks and not (
             clocks == 1
             and (min_boot, min_ms) > row.max_clock

@@ -391,6 +391,25 @@ def _point_columns(points: PointColumns, count: int) -> tuple[Any, list[Any]]:
     return rows, owned
 
 
+def points_msgpack(data: bytes, starts: UInts, ends: UInts, start: int, end: int, prefix: bytes) -> memoryview | None:
+    """The points of blocks from time *start* to *end*, exclusive, as a msgpack array of arrays.
+
+    Each is *prefix*, ``t``, the data, ``boot`` and ``ms`` (or nil). None: the blocks are not one after another.
+
+    Raises:
+        CorruptError, UnsupportedError, EncodeError: as :func:`decode_blocks`.
+    """
+    source = _source(data)
+    begins, stops = _block_slices(starts, ends)
+    room = 64 + len(source) + (32 + len(prefix)) * lib.sc_blocks_count(source, len(source), begins, stops, len(begins))
+    out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
+    status = lib.sc_blocks_msgpack(
+        *(source, len(source), begins, stops, len(begins)), start, end - 1, prefix, len(prefix), out, room, at
+    )
+    _check(status, at, encoding=status == Status.BOUNDS)
+    return memoryview(ffi.buffer(out, at[0])) if at[0] else None
+
+
 # --- a batch of one ---------------------------------------------------------------------------------------------------
 
 
