@@ -31,7 +31,7 @@ from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolve
 from scoutcore.log import Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
-from scoutcore.ndjson import Parsed, read_chunks
+from scoutcore.ndjson import Parsed, check_clock, read_chunks
 from scoutcore.packer import Packer
 from scoutcore.recovery import open_store
 from scoutcore.rows import Rows, counts, last_point
@@ -594,11 +594,11 @@ class Database:
             self._metadata.uid(troop)
         elif scout is not None:
             raise InvalidError("a scout is watched in a troop: give both")
-        watch = Watch(self._hub, troop, scout)
+        if scout is not None:
+            keys.check_number("scout", scout)
         with self._commit_lock:  # nothing may happen between the current values and what follows
+            watch = Watch(self._hub, troop, scout, self._current(troop, scout))
             self._hub.add(watch)
-            current = self._current(troop, scout)
-        watch.start(current)
         return watch
 
     def receptions(self, troop: int, scout: int, report: str, *, boot: int, ms: int) -> list[Reception]:
@@ -608,6 +608,7 @@ class Database:
             NotFoundError: no such troop.
         """
         uid = self._metadata.uid(troop)
+        check_clock(boot, ms)
         row = self._rows.read(self._store, troop, uid, scout, report)
         if row is None or self._metadata.is_deleted(troop, scout):
             return []

@@ -7,6 +7,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from struct import Struct
+from struct import error as StructError
 from typing import Final
 
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
@@ -154,8 +155,16 @@ def scout_view(troop: int, scout: int) -> bytes:
 
 
 def row_suffix(troop: int, scout: int, report: str) -> bytes:
-    """What the keys of a row's views share, behind the section letter."""
-    return _U32X2.pack(troop, scout) + report.encode()
+    """What the keys of a row's views share, behind the section letter; raises as check_number and check_report."""
+    try:
+        suffix = _U32X2.pack(troop, scout) + report.encode()
+    except (StructError, AttributeError, UnicodeEncodeError):
+        check_number("scout", scout)
+        check_report(report)
+        raise
+    if len(suffix) == _U32X2.size:
+        check_report(report)  # without a name it is the key of the scout's metadata
+    return suffix
 
 
 def parse_view(key: bytes) -> tuple[int, int | None, str | None]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from threading import Condition
+from threading import Condition, Lock
 from typing import Any, Final, Literal
 
 import msgspec
 
-from scoutcore.errors import LaggedError
+from scoutcore.errors import ClosedError, LaggedError
 from scoutcore.model import Point, Scout, Troop
 
 MAX_EVENTS: Final = 65_536
@@ -30,20 +30,17 @@ class Watch:
     Iterating ends when the watch or the database is closed.
     """
 
-    def __init__(self, hub: Hub, troop: int | None, scout: int | None) -> None:
+    def __init__(self, hub: Hub, troop: int | None, scout: int | None, current: Iterable[Event]) -> None:
+        """*current* and the marker come before all that happens."""
         self._hub = hub
         self._troop = troop
         self._scout = scout
-        self._current: Iterator[Event] = iter(())
+        self._current: Iterator[Event] = chain(current, [Synced()])
         self._events: deque[Event] = deque()
         self._changed = Condition()
         self._state: Literal["open", "lagged", "closed"] = "open"
 
-    def start(self, current: Iterable[Event]) -> None:
-        """Give *current* and the marker before all that happens."""
-        self._current = chain(current, [Synced()])
-
-    def wants(self, event: Event) -> bool:
+    def _wants(self, event: Event) -> bool:
         """Whether the event is of the troop and scout that are watched."""
         if self._troop is None:
             return True
@@ -53,11 +50,11 @@ class Watch:
             return False
         return self._scout in (None, event.id if isinstance(event, Scout) else event.scout)
 
-    def push(self, events: list[Event]) -> None:
+    def _push(self, events: list[Event]) -> None:
         """Add what happened; never waits."""
         with self._changed:
             if self._state == "open":
-                self._events.extend(filter(self.wants, events))
+                self._events.extend(filter(self._wants, events))
                 if len(self._events) > MAX_EVENTS:
                     self._events.clear()
                     self._state = "lagged"
@@ -77,9 +74,13 @@ class Watch:
 
         Raises:
             LaggedError: events were lost because they were not read in time.
+            StorageError: the current values cannot be read.
         """
-        for event in self._current:
-            return event
+        try:
+            for event in self._current:
+                return event
+        except ClosedError:
+            pass  # before all was read
         with self._changed:
             self._changed.wait_for(lambda: self._events or self._state != "open", timeout)
             if self._events:
@@ -112,22 +113,25 @@ class Hub:
 
     def __init__(self) -> None:
         self._watchers: tuple[Watch, ...] = ()
+        self._lock = Lock()
 
     def __bool__(self) -> bool:
         return bool(self._watchers)
 
     def add(self, watch: Watch) -> None:
         """Tell *watch* what happens from now on."""
-        self._watchers = (*self._watchers, watch)
+        with self._lock:
+            self._watchers = (*self._watchers, watch)
 
     def remove(self, watch: Watch) -> None:
         """Tell it no more."""
-        self._watchers = tuple(one for one in self._watchers if one is not watch)
+        with self._lock:
+            self._watchers = tuple(one for one in self._watchers if one is not watch)
 
     def publish(self, events: list[Event]) -> None:
         """Tell all watchers."""
         for watch in self._watchers:
-            watch.push(events)
+            watch._push(events)
 
     def close(self) -> None:
         """End all watches."""
