@@ -174,7 +174,7 @@ def _ingest(db: scoutcore.Database, screen: Console) -> Point:
             (f"{seconds:.2f} s", "bold"),
             f":\n{result.accepted / seconds:,.0f} a second, in {'C' if scoutcore.backend == 'c' else 'pure Python'}. ",
             (f"{result.accepted - stored:,}", "bold"),
-            " of them are readings that were heard twice.\n",
+            " are readings heard twice.\n",
         )
     )
     return _heard_twice(db)

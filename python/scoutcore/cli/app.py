@@ -33,13 +33,22 @@ class Program(click.Group):
             say("Interrupted.")
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_output()
             raise click.exceptions.Exit(NOBODY_READS) from None
         except Error as problem:
             raise click.ClickException(printable(str(problem))) from None
         except OSError as problem:
+            _give_up_output()
             where = f"{problem.filename}: " if problem.filename else ""
             raise click.ClickException(printable(f"{where}{problem.strerror or problem}")) from None
+
+
+def _give_up_output() -> None:
+    """Where standard output takes no more, let the rest go: Python would try again at exit, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

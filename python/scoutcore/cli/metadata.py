@@ -240,6 +240,7 @@ def scouts_list(db: Path, troop: int, as_json: bool) -> None:
     \b
     Examples:
       scoutcore scouts gateway.scout 1
+      scoutcore scouts list gateway.scout 1 --json
     """  # noqa: D301
     with open_database(db) as database:
         database.troops.get(troop)

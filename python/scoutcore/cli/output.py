@@ -9,8 +9,6 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from scoutcore.model import EPOCH, Point, encode_json
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ def write_line(item: bytes | dict[str, Any]) -> None:
 
 def say(text: str) -> None:
     """Tell the user something, on standard error."""
-    click.echo(printable(text), err=True)
+    print(printable(text), file=sys.stderr)  # not click.echo, which would write into a live progress bar
 
 
 def printable(text: str) -> str:

@@ -177,8 +177,9 @@ def _progress(file: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def _created(troop: Troop) -> None:
-    text = f"Made troop {troop.id}, uid {troop.uid}"
-    say(text if troop.key is None else f"{text}, key {troop.key}: keep the key, it is shown only now.")
+    say(f"Made troop {troop.id}, uid {troop.uid}")
+    if troop.key is not None:
+        say(f"Key {troop.key}: keep it, it is shown only now.")
 
 
 def _summarize(result: IngestResult, seconds: float, as_json: bool) -> None:
