@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
+import struct
 from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from struct import Struct
-from struct import error as StructError
 from typing import Final
 
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
@@ -158,7 +158,7 @@ def row_suffix(troop: int, scout: int, report: str) -> bytes:
     """What the keys of a row's views share, behind the section letter; raises as check_number and check_report."""
     try:
         suffix = _U32X2.pack(troop, scout) + report.encode()
-    except (StructError, AttributeError, UnicodeEncodeError):
+    except (struct.error, AttributeError, UnicodeEncodeError):
         check_number("scout", scout)
         check_report(report)
         raise
