@@ -57,8 +57,10 @@ def _varint_size(value: int) -> int:
     return max(1, (value.bit_length() + 6) // 7)
 
 
-def _get_varint(data: memoryview, offset: int, end: int) -> tuple[int, int]:
+def _get_varint(data: bytes | memoryview, offset: int, end: int) -> tuple[int, int]:
     """The number at *offset* and the offset behind it; nothing at or behind *end* is read."""
+    if offset < end and (value := data[offset]) < 0x80:  # as nearly all are
+        return value, offset + 1
     value = shift = 0
     for position in range(offset, end):
         byte = data[position]
@@ -234,7 +236,9 @@ def scan_frames(data: Buffer, offset: int = 0, max_change: int = MAX_FRAME, max_
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 _STRING, _NUMBER = 2, 0
-_FIELDS = {1: _STRING, 2: _STRING, 3: _NUMBER, 4: _NUMBER, 5: _NUMBER, 6: _STRING}
+_TAGS = _SUBSET, _KEY, _CHANGE, _FROM, _TO, _VALUE = 0x0A, 0x12, 0x18, 0x20, 0x28, 0x32
+"""Field numbers 1 to 6, shifted by three bits, and their wire types."""
+_NONE = ABSENT, ABSENT
 
 
 def encode_changes(columns: ChangeColumns, max_frame: int = MAX_FRAME) -> tuple[bytes, UInts]:
@@ -256,17 +260,17 @@ def encode_changes(columns: ChangeColumns, max_frame: int = MAX_FRAME) -> tuple[
             raise error(Status.UTF8, index, encoding=True)
         body = bytearray()
         if subset:
-            body.append(0x0A)
+            body.append(_SUBSET)
             _put_varint(body, len(subset))
             body += subset
-        body.append(0x12)
+        body.append(_KEY)
         _put_varint(body, len(key))
         body += key
-        for tag, number in ((0x18, columns.change), (0x20, columns.from_), (0x28, columns.to)):
+        for tag, number in ((_CHANGE, columns.change), (_FROM, columns.from_), (_TO, columns.to)):
             body.append(tag)
             _put_varint(body, number[index])
         if value is not None:
-            body.append(0x32)
+            body.append(_VALUE)
             _put_varint(body, len(value))
             body += value
         if len(body) + 1 > max_frame:
@@ -285,61 +289,77 @@ def decode_changes(data: Buffer, frames: Frames) -> ChangeColumns:
         CorruptError: an error in a change: see ``csrc/FORMAT.md``.
         EncodeError: a frame outside *data*.
     """
-    view = _view(data)
-    texts = [array("Q") for _ in range(6)]
-    numbers = [array("I") for _ in range(3)]
+    whole = data if isinstance(data, bytes) else bytes(_view(data))
+    rows = []
     for index, kind in enumerate(frames.ids):
         start, end = frames.starts[index], frames.ends[index]
-        if not start <= end <= len(view):
+        if not start <= end <= len(whole):
             raise error(Status.BOUNDS, index, encoding=True)
         if kind == FRAME_CHANGE:
-            for column, item in zip(texts + numbers, _decode_change(view, start, end), strict=True):
-                column.append(item)
-    return ChangeColumns(data, texts[0], texts[1], data, texts[2], texts[3], data, texts[4], texts[5], *numbers)
+            rows.append(_decode_change(whole, start, end))
+    columns = zip(*rows, strict=True) if rows else [()] * 9
+    a, b, c, d, e, f, *numbers = map(array, "QQQQQQIII", columns)
+    return ChangeColumns(data, a, b, data, c, d, data, e, f, *numbers)
 
 
-def _decode_change(data: memoryview, start: int, end: int) -> list[int]:
+def _decode_change(data: bytes, start: int, end: int) -> tuple[int, ...]:
     """Start and end of subset, key and value, then change, from and to, of the Change at ``data[start:end]``."""
-    found: dict[int, tuple[int, int]] = {}
+    spans: dict[int, tuple[int, int]] = {}
+    numbers: dict[int, int] = {}
     offset = start
     while offset < end:
         field = offset
-        tag, offset = _varint_inside(data, offset, end)
-        if tag > UINT32_MAX:
-            raise error(Status.UINT32, field)
-        number, wire = tag >> 3, tag & 7
-        if number == 0:
-            raise error(Status.FIELD_NUMBER, field)
-        if wire != _FIELDS.get(number, wire) or wire not in (0, 1, 2, 5):
-            raise error(Status.WIRE_TYPE, field)
-        if wire == _NUMBER:
-            value, offset = _varint_inside(data, offset, end)
-            if number in _FIELDS and value > UINT32_MAX:
-                raise error(Status.UINT32, field)
-            if number in _FIELDS:
-                found[number] = value, 0
+        tag = data[offset]
+        offset += 1
+        if tag > 0x7F:
+            tag, offset = _varint_inside(data, field, end)
+        if tag not in _TAGS:
+            offset = _skip_field(data, tag, field, offset, end)
             continue
-        length = 8 if wire == 1 else 4
-        if wire == _STRING:
-            length, offset = _varint_inside(data, offset, end)
-        if length > end - offset:
+        value, offset = _varint_inside(data, offset, end)  # of a number itself, of a string the length
+        if tag & 7 == _NUMBER:
+            if value > UINT32_MAX:
+                raise error(Status.UINT32, field)
+            numbers[tag] = value
+            continue
+        if value > end - offset:
             raise error(Status.FIELD_SIZE, field)
-        if number in (1, 2) and not _is_utf8(data[offset : offset + length]):
+        following = offset + value
+        if tag != _VALUE and not _is_utf8(data[offset:following]):
             raise error(Status.UTF8, field)
-        if number in _FIELDS:
-            found[number] = offset, offset + length
-        offset += length
-    for number in (2, 3, 4, 5):
-        if number not in found:
-            raise error(Status.FIELD_MISSING, start)
-    subset = found.get(1, (ABSENT, ABSENT))
+        spans[tag] = offset, following
+        offset = following
+    if _KEY not in spans or len(numbers) < 3:
+        raise error(Status.FIELD_MISSING, start)
+    subset = spans.get(_SUBSET, _NONE)
     if subset[0] == subset[1]:
-        subset = ABSENT, ABSENT
-    return [*subset, *found[2], *found.get(6, (ABSENT, ABSENT)), found[3][0], found[4][0], found[5][0]]
+        subset = _NONE
+    return *subset, *spans[_KEY], *spans.get(_VALUE, _NONE), numbers[_CHANGE], numbers[_FROM], numbers[_TO]
 
 
-def _varint_inside(data: memoryview, offset: int, end: int) -> tuple[int, int]:
+def _skip_field(data: bytes, tag: int, field: int, offset: int, end: int) -> int:
+    """The offset behind a field with an unknown tag."""
+    if tag > UINT32_MAX:
+        raise error(Status.UINT32, field)
+    number, wire = tag >> 3, tag & 7
+    if number == 0:
+        raise error(Status.FIELD_NUMBER, field)
+    if number <= 6 or wire not in (0, 1, 2, 5):
+        raise error(Status.WIRE_TYPE, field)
+    if wire == _NUMBER:
+        return _varint_inside(data, offset, end)[1]
+    length = 8 if wire == 1 else 4
+    if wire == _STRING:
+        length, offset = _varint_inside(data, offset, end)
+    if length > end - offset:
+        raise error(Status.FIELD_SIZE, field)
+    return offset + length
+
+
+def _varint_inside(data: bytes, offset: int, end: int) -> tuple[int, int]:
     """As :func:`_get_varint`, of a change that is there whole: an end in mid-number is an error of its own."""
+    if offset < end and (value := data[offset]) < 0x80:
+        return value, offset + 1
     try:
         return _get_varint(data, offset, end)
     except TruncatedError:
@@ -637,7 +657,7 @@ def _slice(data: memoryview, start: int, end: int, index: int) -> memoryview | N
     return data[start:end]
 
 
-def _is_utf8(data: memoryview) -> bool:
+def _is_utf8(data: bytes | memoryview) -> bool:
     try:
         str(data, "utf-8")
     except UnicodeDecodeError:
