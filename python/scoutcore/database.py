@@ -7,6 +7,7 @@ import os
 import uuid as uuids
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -24,7 +25,16 @@ from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
 from scoutcore.column_ingest import BATCH_ROWS, Column, rows_of, slice_reports
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
-from scoutcore.errors import ClosedError, Error, ExistsError, IngestError, InvalidError, NotFoundError, ReportError
+from scoutcore.errors import (
+    ClosedError,
+    Error,
+    ExistsError,
+    IngestError,
+    InvalidError,
+    NotFoundError,
+    ReportError,
+    StorageError,
+)
 from scoutcore.history import History
 from scoutcore.history import Series as HistorySeries
 from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolver, Series, parsed
@@ -91,6 +101,7 @@ def open(path: str | os.PathLike[str], *, durability: Durability = "process", cr
     """
     if not (create or (Path(path) / "format").exists()):
         raise NotFoundError(f"no scoutcore database at {os.fspath(path)}")
+    _check_durability(durability)
     directory = Directory(Path(path))
     try:
         store, recovered = open_store(directory)
@@ -100,6 +111,11 @@ def open(path: str | os.PathLike[str], *, durability: Durability = "process", cr
     database = Database(store, directory, durability=durability)
     database.recovered = recovered
     return database
+
+
+def _check_durability(durability: str) -> None:
+    if durability not in ("process", "power"):
+        raise InvalidError(f"durability is 'process' or 'power', not {durability!r:.100}")
 
 
 class Database:
@@ -117,8 +133,7 @@ class Database:
         now: Callable[[], int] = system_time,
         max_change: int = UINT32_MAX,
     ) -> None:
-        if durability not in ("process", "power"):
-            raise InvalidError(f"durability is 'process' or 'power', not {durability!r:.100}")
+        _check_durability(durability)
         self._store = store
         self._directory = directory
         self._sync = durability == "power"
@@ -128,10 +143,12 @@ class Database:
         self._queue_lock = Lock()
         self._commit_lock = Lock()
         self._hub = Hub()
-        self._packer: Packer | None = None
+        self._packer = Packer(store, directory.changes) if directory else None
         self.recovered: list[str] = []
         """What was damaged and cut off when the database was opened; empty where all was well."""
         self._closed = False
+        self._stale = False
+        """Whether a commit failed, and what is kept in memory could not yet be taken from the store again."""
         self.troops = Troops(self)
         self.scouts = Scouts(self)
         try:
@@ -144,6 +161,11 @@ class Database:
 
     def _load(self) -> None:
         """Take everything kept in memory from the store: at the start, and after a failed write."""
+        with self._packer.stopped() if self._packer else nullcontext():
+            self._load_stopped()
+        self._stale = False
+
+    def _load_stopped(self) -> None:
         record = self._store.get(_CLOCK)
         self._clock.last = max(self._clock.last, _I64.unpack(record)[0] if record else 0)
         identity = self._directory.identity if self._directory else bytes(16)
@@ -152,10 +174,8 @@ class Database:
         self._rows = Rows(self._logs)
         self._views = Views(self._store, self._logs)
         self._gatherer = self._new_gatherer(self._resolve)
-        if self._directory:
-            if self._packer:
-                self._packer.close()
-            self._packer = Packer(self._store, self._logs, self._directory.changes)
+        if self._packer:
+            self._packer.logs = self._logs
 
     def close(self) -> None:
         """Close the database; closing twice is fine."""
@@ -210,6 +230,8 @@ class Database:
         try:
             if self._closed:
                 raise ClosedError("the database is closed")
+            if self._stale:
+                self._load()
             for entry in entries:
                 try:
                     entry.result = entry.work(commit)
@@ -219,11 +241,14 @@ class Database:
                 commit.put(_CLOCK, _I64.pack(self._clock.last))
                 self._store.write(commit.puts, self._sync)
         except BaseException as problem:
+            ours = isinstance(problem, Error)
             for entry in entries:
-                entry.error = entry.error or problem
+                entry.error = entry.error or (problem if ours else StorageError(f"the commit failed: {problem!r:.200}"))
             if not self._closed:
-                self._load()
-            if not isinstance(problem, Error):
+                self._stale = True
+                with suppress(StorageError):  # the next commit tries again
+                    self._load()
+            if not ours:
                 raise
         else:
             self._rows.trim()

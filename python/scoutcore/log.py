@@ -96,6 +96,11 @@ class Logs:
         except KeyError:
             raise NotFoundError(f"no log {uuids.UUID(bytes=uuid)} here") from None
 
+    def stored_head(self, log: Log) -> int:
+        """The last change of *log* that is stored; ``log.head`` counts those of the commit under way too."""
+        record = self._store.get(keys.LOG_STATE + log.uuid)
+        return Log.load(log.uuid, record, None).head if record else 0
+
     def add(self, commit: Commit, uuid: bytes) -> Log:
         """A further log, empty so far."""
         log = Log(uuid, len(self.by_number))

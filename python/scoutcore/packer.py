@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid as uuids
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from threading import Lock
@@ -21,9 +23,11 @@ _STEP_BYTES: Final = 16 * 1024 * 1024
 class Packer:
     """Packs the logs of one database. Only one thread packs at a time."""
 
-    def __init__(self, store: Store, logs: Logs, directory: Path) -> None:
+    logs: Logs
+    """What is packed; only replaced while it is stopped."""
+
+    def __init__(self, store: Store, directory: Path) -> None:
         self._store = store
-        self._logs = logs
         self._directory = directory
         self._writers: dict[bytes, Writer] = {}
         self._lock = Lock()
@@ -35,18 +39,18 @@ class Packer:
             StorageError: the disk refuses; what was packed before stays so, nothing is lost.
         """
         with self._lock:
-            return sum(self._pack_log(log) for log in list(self._logs.by_number))
+            heads = [(log, self.logs.stored_head(log)) for log in list(self.logs.by_number)]
+            self._store.publish()  # what was stored by then; what comes later waits for the next time
+            return sum(self._pack_log(log, head) for log, head in heads)
 
-    def _pack_log(self, log: Log) -> int:
+    def _pack_log(self, log: Log, head: int) -> int:
         before = log.packed.last
-        head = log.head
         while log.packed.last < head and self._step(log, head):
             pass
         return log.packed.last - before
 
     def _step(self, log: Log, head: int) -> bool:
         """Pack some chunks of a log up to change *head*, record it, and drop them."""
-        self._store.publish()
         try:
             writer = self._writers.get(log.uuid)
             if writer is None:
@@ -54,33 +58,36 @@ class Packer:
                 writer = self._writers[log.uuid] = Writer(path, log.uuid, copy(log.packed))
             size = 0
             dropped: dict[bytes, bytes | None] = {}
-            for first, last, key, frames in self._logs.chunks(log, log.packed.last + 1):
+            for first, last, key, frames in self.logs.chunks(log, log.packed.last + 1):
                 if last > head or size >= _STEP_BYTES:
                     break
                 writer.append(frames, last - first + 1)
                 dropped[key] = None
                 size += len(frames)
+            if not dropped:
+                return False
             writer.sync()
-        except OSError as problem:
-            self._forget(log)
-            raise StorageError(f"cannot pack into {self._directory}: {problem.strerror or problem}") from problem
-        if not dropped:
-            return False
-        try:
             self._store.write({keys.PACKED + log.uuid: writer.position.dump(), **dropped}, sync=False)
-        except StorageError:
-            self._forget(log)
+        except BaseException as problem:
+            # The writer may be ahead of what is recorded: a new one cuts that off.
+            if log.uuid in self._writers:
+                self._writers.pop(log.uuid).close()
+            if isinstance(problem, OSError):
+                raise StorageError(f"cannot pack into {self._directory}: {problem.strerror or problem}") from problem
             raise
         log.packed = copy(writer.position)
         return True
 
-    def _forget(self, log: Log) -> None:
-        """The writer may be ahead of what is recorded: a new one cuts that off."""
-        self._writers.pop(log.uuid).close()
-
-    def close(self) -> None:
-        """Close the files."""
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Nothing is packed meanwhile, and no file is open."""
         with self._lock:
             for writer in self._writers.values():
                 writer.close()
             self._writers.clear()
+            yield
+
+    def close(self) -> None:
+        """Close the files."""
+        with self.stopped():
+            pass

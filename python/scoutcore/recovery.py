@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import plyvel
+
 from scoutcore import changes, codec, keys
 from scoutcore.apply import Applier
 from scoutcore.clock import WriteClock
@@ -45,7 +47,8 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         reason = "a log has a hole"
         store.close()
     except StorageError as problem:
-        if not directory.leveldb.is_dir():
+        # A disk that is full or refuses is no damage.
+        if not isinstance(problem.__cause__, plyvel.CorruptionError):
             raise
         reason = str(problem)
     kept = _keep_copy(directory.leveldb)

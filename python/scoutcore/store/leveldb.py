@@ -103,13 +103,13 @@ class LevelDBStore:
         try:
             db = self._db
             if db is not None:
-                value: bytes | None = db.get(key, verify_checksums=True)
-                return value
+                return db.get(key, verify_checksums=True)  # type: ignore[no-any-return]
         except plyvel.Error as problem:
             raise StorageError(f"LevelDB cannot read {self._path}: {problem}") from problem
         finally:
             self._readers.pop(me, None)
-        return self._read(lambda db: db.get(key, verify_checksums=True))
+        value: bytes | None = self._read(lambda db: db.get(key, verify_checksums=True))
+        return value
 
     def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         def begin(db: plyvel.DB) -> tuple[plyvel.DB, Any]:
