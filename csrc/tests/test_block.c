@@ -89,6 +89,57 @@ static encoded encode(const sample *samples, size_t count, size_t max_points, si
     return encode_points(&points, series_of(samples, count), count, 5, max_points, max_bytes);
 }
 
+static bytes big_end(uint8_t tag, uint64_t number, size_t width)
+{
+    bytes made = repeat(tag, 1 + width);
+    for (size_t i = width; i > 0; i--, number >>= 8) {
+        made.data[i] = (uint8_t)number;
+    }
+    return made;
+}
+
+/* sc_blocks_msgpack against the points p that sc_blocks_decode gives, and against its failure. */
+static void msgpack(bytes in, const uint64_t *starts, const uint64_t *ends, size_t count, const sc_points *p,
+                    const uint64_t *firsts, sc_status status, size_t want_at, int64_t from, int64_t to)
+{
+    bytes prefix = hex("95 a1 78"), want = hex("dd 00 00 00 00"), nil = hex("c0");
+    size_t points = sc_blocks_count(in.data, in.len, starts, ends, count), at = 99;
+    size_t room = 5 + in.len * count + points * (32 + prefix.len);
+    uint8_t *out = room_for(room);
+    sc_status got =
+        sc_blocks_msgpack(in.data, in.len, starts, ends, count, from, to, prefix.data, prefix.len, out, room, &at);
+    size_t found = 0;
+    for (size_t i = 1; status == SC_OK && i < count; i++) {
+        if (p->t[firsts[i]] <= p->t[firsts[i] - 1]) {
+            EQUAL(got, SC_OK);
+            EQUAL(at, 0);
+            return;
+        }
+    }
+    if (got == SC_OK && at == 0) {
+        return; /* out of order before what is wrong */
+    }
+    EQUAL(got, status);
+    if (status != SC_OK) {
+        EQUAL(at, want_at);
+        return;
+    }
+    for (size_t k = 0; k < points; k++) {
+        if (p->t[k] < from || p->t[k] > to) {
+            continue;
+        }
+        size_t size = p->ends[k] - p->starts[k];
+        want = join(join(want, prefix), big_end(0xd3, (uint64_t)p->t[k], 8));
+        want = join(join(want, big_end(0xc6, size, 4)), exact(in.data + p->starts[k], size));
+        want = join(want, p->clocked[k] ? big_end(0xcf, p->boot[k], 8) : nil);
+        want = join(want, p->clocked[k] ? big_end(0xcf, p->ms[k], 8) : nil);
+        found++;
+    }
+    want.data[4] = (uint8_t)found;
+    want.data[3] = (uint8_t)(found >> 8);
+    SAME(out, at, want);
+}
+
 /* sc_blocks_summarize against its description, read off the points that sc_blocks_decode gives: equal, also in failing.
  */
 static void summarize(bytes in, const uint64_t *starts, const uint64_t *ends, size_t count)
@@ -101,6 +152,8 @@ static void summarize(bytes in, const uint64_t *starts, const uint64_t *ends, si
                       numbers(count),      numbers(count), numbers(count),      numbers(count),      room_for(count),
                       numbers(count),      numbers(count), numbers(count),      numbers(count)};
     sc_status status = sc_blocks_decode(in.data, in.len, starts, ends, count, firsts, times, &p, points, &at);
+    msgpack(in, starts, ends, count, &p, firsts, status, at, INT64_MIN, INT64_MAX);
+    msgpack(in, starts, ends, count, &p, firsts, status, at, 1, 10);
     EQUAL(sc_blocks_summarize(in.data, in.len, starts, ends, count, &s, &sum_at), status);
     if (status != SC_OK) {
         EQUAL(sum_at, at);
@@ -579,6 +632,41 @@ static void clocks(void)
     EQUAL(at, 0);
 }
 
+static void msgpack_room(void)
+{
+    bytes in = hex("00 05 07 14 01 ac 02 04 37 31 04 04 00 7b 7d 00 05 03 1a 00 37 00 05 03 1c 00 38");
+    uint64_t starts[] = {0, 15, 21}, ends[] = {15, 21, 27};
+    size_t at = 99, need = 5 + (2 + 32) + (2 + 32 - 16) + 2 * (1 + 32 - 16);
+    about("points as msgpack: room, and times");
+    for (size_t room = 5; room < need + 16; room++) { /* a point is written where one with boot and ms has room */
+        uint8_t *out = room_for(room);
+        EQUAL(sc_blocks_msgpack(in.data, in.len, starts, ends, 3, 0, 99, NULL, 0, out, room, &at), SC_ROOM);
+        CHECK(at < 3);
+    }
+    EQUAL(sc_blocks_msgpack(in.data, in.len, starts, ends, 3, 0, 99, NULL, 0, room_for(need + 16), need + 16, &at),
+          SC_OK);
+    EQUAL(at, need);
+    static const struct {
+        int64_t from, to;
+        uint8_t count;
+    } ranges[] = {{0, 9, 0}, {10, 10, 1}, {10, 12, 2}, {11, 13, 2}, {13, 14, 2}, {15, 99, 0}, {12, 11, 0}};
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        uint8_t *out = room_for(200);
+        EQUAL(sc_blocks_msgpack(in.data, in.len, starts, ends, 3, ranges[i].from, ranges[i].to, NULL, 0, out, 200, &at),
+              SC_OK);
+        EQUAL(out[4], ranges[i].count);
+    }
+    about("points as msgpack: blocks that overlap, or touch");
+    starts[2] = 15;
+    ends[2] = 21;
+    EQUAL(sc_blocks_msgpack(in.data, in.len, starts, ends, 3, 0, 99, NULL, 0, room_for(200), 200, &at), SC_OK);
+    EQUAL(at, 0);
+    about("points as msgpack: no blocks");
+    uint8_t *out = room_for(5);
+    EQUAL(sc_blocks_msgpack(NULL, 0, NULL, NULL, 0, 0, 99, NULL, 0, out, 5, &at), SC_OK);
+    SAME(out, at, hex("dd 00 00 00 00"));
+}
+
 void test_block(void)
 {
     encode_bytes();
@@ -592,4 +680,5 @@ void test_block(void)
     decode_data_size();
     decode_cut();
     clocks();
+    msgpack_room();
 }

@@ -263,8 +263,39 @@ static void changes(void)
     }
 }
 
+/* ---- equal slices ---- */
+
+static void same_slices(void)
+{
+    static const struct {
+        uint64_t pairs[3][2];
+        size_t same;
+    } cases[] = {
+        {{{0, 2}, {3, 5}, {6, 8}}, 3},
+        {{{0, 2}, {3, 5}, {6, 7}}, 2},
+        {{{0, 2}, {3, 5}, {8, 10}}, 2},
+        {{{0, 2}, {1, 3}, {0, 2}}, 1},
+        {{{0, 0}, {5, 5}, {9, 9}}, 3},
+        {{{0, 0}, {SC_ABSENT, SC_ABSENT}, {9, 9}}, 1},
+        {{{SC_ABSENT, SC_ABSENT}, {SC_ABSENT, SC_ABSENT}, {0, 0}}, 2},
+        {{{SC_ABSENT, 0}, {SC_ABSENT, 0}, {0, 0}}, 0},
+        {{{0, SC_ABSENT}, {0, SC_ABSENT}, {0, 0}}, 0},
+        {{{0, 37}, {0, 37}, {0, 37}}, 0},
+        {{{2, 1}, {2, 1}, {2, 1}}, 0},
+        {{{0, 2}, {36, 38}, {0, 2}}, 1},
+    };
+    bytes in = exact("ab.ab.ab.aab", 12);
+    about("slices that are the same");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        slices s = slices_of(cases[i].pairs, 3);
+        EQUAL(sc_slices_same(in.data, in.len, s.starts, s.ends, 3), cases[i].same);
+    }
+    EQUAL(sc_slices_same(NULL, 0, NULL, NULL, 0), 0);
+}
+
 void test_msgpack(void)
 {
+    same_slices();
     write_forms();
     write_sizes();
     write_wrong();
