@@ -1,13 +1,12 @@
 """Changes files: packed logs, from which anyone can replicate the data. ``csrc/FORMAT.md`` has the bytes.
 
-A log's files lie in ``changes/<log uuid>/``, each named by its first change. Needs neither plyvel nor msgspec.
+A log's files lie in ``changes/<log uuid>/``, each named by its first change. Needs no plyvel.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import uuid as uuids
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,13 +15,12 @@ from struct import Struct
 from typing import BinaryIO, Final
 
 from scoutcore import codec
-from scoutcore.codec.columns import Change, ChangeColumns, Frames
+from scoutcore.codec.columns import Change, ChangeColumns, Frames, UInts
 from scoutcore.codec.constants import (
     CHECK_BYTES,
     FILE_BYTES,
     FRAME_BLOB,
     INTERVAL_BYTES,
-    MARKER_BYTES,
 )
 from scoutcore.errors import CorruptError, NotFoundError, TruncatedError
 
@@ -101,6 +99,7 @@ class Writer:
         if position.file:
             self._file = (directory / file_name(position.file)).open("r+b", buffering=0)
             if self._file.seek(0, io.SEEK_END) < position.size:
+                self._file.close()
                 raise CorruptError(f"{self._file.name} ends before what was packed", position.size)
             self._file.truncate(position.size)
             self._file.seek(position.interval)
@@ -191,11 +190,11 @@ class Writer:
 
 
 class Reader:
-    """Reads a log out of changes files, checking every interval. Iterate it for its changes.
+    """Reads changes files, checking every interval and number. Iterate it for the changes.
 
     Attributes:
-        uuid: the log, once the first keyframe is read.
-        last: the last change read.
+        uuid: the log that is read, once its first keyframe is; in a stream of several logs each in turn.
+        last: the last change read of it; None before the first.
         unchecked: bytes at the end that no check covers yet: the open tail.
     """
 
@@ -205,100 +204,123 @@ class Reader:
 
     def _restart(self) -> None:
         self.uuid: bytes | None = None
-        self.last = 0
+        self.last: int | None = None
         self.unchecked = 0
+        self._first: int | None = None
         self._digest: bytes | None = None
-        self._running: blake2b | None = None
+        self._interval: list[bytes] | None = None
 
     def __iter__(self) -> Iterator[Change]:
-        for data, frames in self.frames():
-            yield from codec.decode_changes(data, frames).to_objects()
+        for columns in self.columns():
+            yield from columns.to_objects()
 
     def columns(self) -> Iterator[ChangeColumns]:
-        """The changes as columns, about a MiB at a time."""
-        for data, frames in self.frames():
-            yield codec.decode_changes(data, frames)
+        """The changes as columns, about a MiB at a time; raises as :meth:`frames`."""
+        for _, columns in self.frames():
+            yield columns
 
-    def frames(self) -> Iterator[tuple[bytes, Frames]]:
-        """The frames, about a MiB at a time: blobs too, which are keyframes and checks.
+    def frames(self) -> Iterator[tuple[bytes, ChangeColumns]]:
+        """Whole frames as they stand in the files, about a MiB at a time, and the changes among them.
 
         Raises:
-            CorruptError: bytes that are no frames, or an interval that does not match its check.
+            CorruptError: bytes that are no frames, an interval that does not match its check, or a number out of order.
             TruncatedError: the end is in the middle of a frame.
         """
         self._restart()
         if not isinstance(self._files, list):
-            yield from self._stream(self._files, getattr(self._files, "name", "stream"))
+            yield from self._stream(self._files, str(getattr(self._files, "name", "stream")))
             return
         for path in self._files:
             with path.open("rb", buffering=0) as file:
                 yield from self._stream(file, str(path))
 
-    def _stream(self, file: BinaryIO, name: str) -> Iterator[tuple[bytes, Frames]]:
+    def _stream(self, file: BinaryIO, name: str) -> Iterator[tuple[bytes, ChangeColumns]]:
         pending = b""
         offset = 0
-        while data := file.read(_READ_BYTES):
+        while (data := file.read(_READ_BYTES)) or pending:
             pending += data
             try:
-                frames = codec.scan_frames(pending)
-                self._follow(pending, frames)
+                frames = self._of_one_log(pending, codec.scan_frames(pending))
+                columns = codec.decode_changes(pending, frames)
+                self._follow(pending, frames, columns.change)
             except CorruptError as problem:
                 raise CorruptError(f"{name}: {problem.reason}", offset + problem.offset) from None
-            yield pending[: frames.consumed], frames
+            if not data and not frames.consumed:
+                raise TruncatedError(f"{name}: the end is in the middle of a frame", offset)
+            yield pending[: frames.consumed], columns
             pending = pending[frames.consumed :]
             offset += frames.consumed
-        if pending:
-            raise TruncatedError(f"{name}: the end is in the middle of a frame", offset)
 
-    def _follow(self, data: bytes, frames: Frames) -> None:
-        """Keep the digest of the open interval, and compare it with every check."""
-        begin = changes = 0
-        previous = 0
-        for index, kind in enumerate(frames.ids):
-            end = frames.ends[index]
+    def _of_one_log(self, data: bytes, frames: Frames) -> Frames:
+        """*frames* up to the next keyframe of another log, which may follow in a stream of several."""
+        start = 0
+        uuid = self.uuid
+        for index, (kind, end) in enumerate(zip(frames.ids, frames.ends, strict=True)):
+            if kind == FRAME_BLOB and data[start : start + 2] == _MARKER:
+                if uuid is not None and data[start + 2 : end] != uuid:
+                    if index > 0:
+                        return Frames(frames.ids[:index], frames.starts[:index], frames.ends[:index], start)
+                    self._restart()
+                uuid = data[start + 2 : end]
+            start = end
+        return frames
+
+    def _follow(self, data: bytes, frames: Frames, numbers: UInts) -> None:
+        """Keep the digest of the open interval, compare it with every check, and see that no number is left out."""
+        begin = start = seen = 0
+        for kind, end in zip(frames.ids, frames.ends, strict=True):
             if kind != FRAME_BLOB:
-                changes += 1
-            elif end - previous == MARKER_BYTES:
-                self._keyframe(data[previous + 2 : end], previous)
-                begin = previous
-            elif end - previous == CHECK_BYTES:
-                self._extend(data[begin:previous], previous)
-                self._check(data[previous + 2 : end], previous)
+                if self.last is not None and numbers[seen] != self.last + 1:
+                    raise CorruptError(f"change {numbers[seen]} follows change {self.last}", start)
+                self.last = numbers[seen]
+                if self._first is None:
+                    self._first = self.last
+                seen += 1
+            elif data[start : start + 2] == _MARKER:
+                self._keyframe(data[start + 2 : end], start)
+                begin = start
+            elif data[start : start + 2] == _CHECK:
+                self._extend(data[begin:start], begin)
+                self._check(data[start + 2 : end], start)
                 begin = end
             else:
-                raise CorruptError("a blob that is neither keyframe nor check", previous)
-            previous = end
-        if begin < frames.consumed:
-            self._extend(data[begin : frames.consumed], begin)
-        self.last += changes
+                raise CorruptError("a blob that is neither keyframe nor check", start)
+            start = end
+        if begin < start:
+            self._extend(data[begin:start], begin)
 
     def _keyframe(self, uuid: bytes, offset: int) -> None:
-        if self._running is not None:
+        if self._interval is not None:
             raise CorruptError("a keyframe inside an interval", offset)
-        if self.uuid not in (None, uuid):
-            raise CorruptError(f"a keyframe of log {uuids.UUID(bytes=uuid)}, not {uuids.UUID(bytes=self.uuid)}", offset)
         self.uuid = uuid
-        self._running = digest_of(self._digest or bytes(DIGEST_BYTES))
+        self._interval = []
 
     def _extend(self, data: bytes, offset: int) -> None:
-        if self._running is None:
+        if self._interval is None:
             raise CorruptError("frames outside an interval", offset)
-        self._running.update(data)
+        self._interval.append(data)
         self.unchecked += len(data)
 
     def _check(self, digests: bytes, offset: int) -> None:
         previous, digest = digests[:DIGEST_BYTES], digests[DIGEST_BYTES:]
-        if self._running is None or (self._digest or bytes(DIGEST_BYTES), self._running.digest()) != (previous, digest):
+        if self._digest is None and self._first != 1:
+            self._digest = previous  # the files before this one are not here
+        if previous != self._previous or self._interval is None or self._open_digest() != digest:
             raise CorruptError(f"the check behind change {self.last} does not match", offset)
         self._digest = digest
-        self._running = None
+        self._interval = None
         self.unchecked = 0
 
+    @property
+    def _previous(self) -> bytes:
+        return self._digest or bytes(DIGEST_BYTES)
+
+    def _open_digest(self) -> bytes:
+        return digest_of(self._previous, b"".join(self._interval or ())).digest()
+
     def head_digest(self) -> bytes:
-        """D(n) of the last change read."""
-        if self._running is None:
-            return self._digest or bytes(DIGEST_BYTES)
-        return self._running.digest()
+        """D(n) of the last change read, where the reading began with the log's first file."""
+        return self._previous if self._interval is None else self._open_digest()
 
 
 def open(source: str | os.PathLike[str] | BinaryIO) -> Reader:

@@ -130,9 +130,9 @@ def log_cat(source: Path, as_json: bool) -> None:
       scoutcore log cat gateway.dat --json
     """  # noqa: D301
     for reader in _readers(source):
-        for data, frames in reader.frames():
+        for data, columns in reader.frames():
             if as_json or sys.stdout.isatty():
-                for change in codec.decode_changes(data, frames).to_objects():
+                for change in columns.to_objects():
                     write_line(_change_json(reader.uuid, change))
             else:
                 sys.stdout.buffer.write(data)
