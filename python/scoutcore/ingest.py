@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import msgspec
 from scoutcore import keys, ndjson
 from scoutcore.codec.columns import PointColumns, ReportName, Reports, UInts, offsets_of
 from scoutcore.errors import Error, ReportError
-from scoutcore.model import Point, Time, encode_json, microseconds
+from scoutcore.model import Point, Time, encode_json, has_non_finite, microseconds
 from scoutcore.ndjson import Parsed
 
 BATCH_ITEMS: Final = 20_000
@@ -200,21 +199,10 @@ def encode_data(data: object) -> bytes:
         text = encode_json(data)
     except (TypeError, ValueError, RecursionError) as problem:
         raise ReportError(f"data is not a JSON value: {problem}") from None
-    if b"null" in text:
-        _refuse_non_finite(data)
+    if b"null" in text and has_non_finite(data):
+        raise ReportError("data has a number that JSON cannot say (NaN or infinity)")
     ndjson.check_data(text)
     return text
-
-
-def _refuse_non_finite(data: object) -> None:
-    """Msgspec writes NaN and infinities as null: that would store something else than was sent."""
-    if isinstance(data, float) and not math.isfinite(data):
-        raise ReportError("data has a number that JSON cannot say (NaN or infinity)")
-    if isinstance(data, Mapping):
-        data = list(data.values())
-    if isinstance(data, (list, tuple)):
-        for item in data:
-            _refuse_non_finite(item)
 
 
 def _from_point(point: Point) -> Parsed:

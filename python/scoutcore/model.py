@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -21,6 +23,15 @@ Time: TypeAlias = "int | datetime"
 
 decode_json = msgspec.json.Decoder().decode
 encode_json = msgspec.json.Encoder().encode
+
+
+def has_non_finite(data: object) -> bool:
+    """Whether there is a NaN or an infinity in it: msgspec writes null for them, which is not what was given."""
+    if isinstance(data, float):
+        return not math.isfinite(data)
+    if isinstance(data, Mapping):
+        data = list(data.values())
+    return isinstance(data, (list, tuple)) and any(map(has_non_finite, data))
 
 
 def microseconds(t: Time, name: str = "t") -> int:
@@ -139,12 +150,14 @@ class Troop(msgspec.Struct, frozen=True):
         return self.fields.get("name")
 
     def __repr__(self) -> str:
-        return f"Troop(id={self.id}, uid={self.uid!r}, fields={self.fields!r})"
+        deleted = ", deleted=True" if self.deleted else ""
+        return f"Troop(id={self.id}, uid={self.uid!r}, fields={self.fields!r}{deleted})"
 
     def __rich_repr__(self) -> Any:
         yield "id", self.id
         yield "uid", self.uid
         yield "fields", self.fields
+        yield "deleted", self.deleted, False
 
 
 class Scout(msgspec.Struct, frozen=True):

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from scoutcore.codec.constants import MAX_DATA
 from scoutcore.errors import InvalidError
+from scoutcore.model import has_non_finite
 
 KEY_FIELD: Final = "key/"
 """Fields that begin so hold the digests of assigned keys; users do not set them."""
@@ -107,6 +109,7 @@ def load(record: bytes | None) -> Registers:
 def encode_fields(fields: dict[str, Any]) -> dict[str, msgspec.Raw]:
     """Metadata as a user gives it, as it stands in a change; raises InvalidError for what cannot be metadata."""
     encoded = {}
+    size = 0
     for name, value in fields.items():
         if not isinstance(name, str) or not name or name.startswith(KEY_FIELD) or name == "key":
             raise InvalidError(f"{name!r:.100} cannot be the name of a metadata field")
@@ -115,5 +118,13 @@ def encode_fields(fields: dict[str, Any]) -> dict[str, msgspec.Raw]:
             msgspec.json.decode(text)
         except (TypeError, ValueError, RecursionError):
             raise InvalidError(f"the field {name!r:.100} is not a JSON value") from None
+        if b"null" in text and has_non_finite(value):
+            raise InvalidError(f"the field {name!r:.100} has a number that JSON cannot say (NaN or infinity)")
+        try:
+            size += len(name.encode()) + len(text)
+        except UnicodeEncodeError:
+            raise InvalidError(f"{name!r:.100} cannot be the name of a metadata field") from None
         encoded[name] = msgspec.Raw(text)
+    if size > MAX_DATA:
+        raise InvalidError(f"metadata written at once is longer than {MAX_DATA} bytes")
     return encoded

@@ -34,6 +34,8 @@ def scout_of(troop: int, scout: int, row: Registers) -> Scout:
 def _edit(
     fields: Mapping[str, Any] | None, named: dict[str, Any], unset: Iterable[str]
 ) -> tuple[dict[str, msgspec.Raw], list[str]]:
+    if isinstance(unset, str):
+        raise InvalidError("unset is a list of names, not a string")
     values = encode_fields({**(fields or {}), **named})
     removed = sorted(encode_fields(dict.fromkeys(unset)))
     if both := values.keys() & set(removed):
@@ -163,9 +165,9 @@ class Troops:
         """Keys that several troops claim: the troop that has it, and the uids of the others."""
         metadata = self._database._metadata
         return [
-            (self.get(metadata.id_of[winner]), others)
-            for winner, *others in map(sorted, metadata.claims())
-            if others and not metadata.is_deleted(metadata.id_of[winner])
+            (self.get(metadata.id_of[claimed[0]]), claimed[1:])
+            for claimed in map(sorted, metadata.claims())
+            if len(claimed) > 1 and not metadata.is_deleted(metadata.id_of[claimed[0]])
         ]
 
     def _write(self, troop: int, **edit: Any) -> Troop:
