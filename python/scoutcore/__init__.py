@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scoutcore import changes, dat, multibuffer
+from scoutcore import changes, dat, errors, multibuffer
 from scoutcore.codec import backend
 from scoutcore.errors import Error
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from scoutcore.database import Database, open
     from scoutcore.ingest import IngestResult
     from scoutcore.model import Point, Scout, Troop
+    from scoutcore.watch import Synced
 
 _LATER = {
     "Database": "scoutcore.database",
     "IngestResult": "scoutcore.ingest",
     "Point": "scoutcore.model",
     "Scout": "scoutcore.model",
+    "Synced": "scoutcore.watch",
     "Troop": "scoutcore.model",
     "open": "scoutcore.database",
 }
@@ -32,17 +34,19 @@ __all__ = [
     "IngestResult",
     "Point",
     "Scout",
+    "Synced",
     "Troop",
     "backend",
     "changes",
     "dat",
+    "errors",
     "multibuffer",
     "open",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # The codec, changes and dat are for machines without plyvel and msgspec too.
+    # The codec, changes, dat and multibuffer are for machines without plyvel too.
     if name in _LATER:
         from importlib import import_module
 
