@@ -1,0 +1,296 @@
+"""How everything is measured: each sample in a process of its own, contenders taking turns, ratios of neighbours.
+
+A *path* is one hot path; its *contenders* do the same work on the same input. Only what a contender itself has timed
+counts, never the start of its process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / "bench" / "peers"
+SAMPLE_SECONDS = 1200
+"""After so long a sample is given up."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is to measure; every contender gets these."""
+
+    work: str
+    """Directory for inputs and databases."""
+    reports: int = 200_000
+    singles: int = 20_000
+    """Calls, where one report or value is taken at a time."""
+    library: int = 1_000_000
+    """The most reports to take of the real mesh, which has 673,865."""
+    buffers: int = 100_000
+    changes: int = 200_000
+    repeats: int = 7
+    """Times that a short piece of work is repeated within its process."""
+    rounds: int = 5
+    """Processes per contender."""
+
+    def path(self, *parts: str) -> Path:
+        return Path(self.work, *parts)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one process measured."""
+
+    seconds: list[float]
+    """Of each repeat."""
+    count: int
+    """Items in each repeat."""
+    cpu: float = 0.0
+    """CPU seconds of the whole process, all its threads, its start and warm-up too."""
+    peak_kib: int = 0
+    disk_bytes: int = 0
+
+    @property
+    def seconds_per_item(self) -> float:
+        return statistics.median(self.seconds) / self.count
+
+    @property
+    def rate(self) -> float:
+        return 1 / self.seconds_per_item
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do a path's work."""
+
+    name: str
+    command: Callable[[Settings], list[str]]
+    needs: Sequence[str] = ()
+    """Python modules, or ``npm``."""
+    backend: str | None = None
+    writes: str | None = None
+    """The directory under the work directory that it fills, made afresh for each sample."""
+    max_rounds: int = 1_000_000
+
+    def missing(self) -> str | None:
+        """Why it cannot run here, or None."""
+        for need in self.needs:
+            if need == "npm":
+                if shutil.which("node") is None:
+                    return "node is not installed"
+                if not (PEERS / "node_modules").is_dir():
+                    return "its npm packages are not installed: npm ci --prefix bench/peers --ignore-scripts"
+            elif not _installed(need):
+                return f"{need} is not installed: pip install -e .[bench]"
+        return None
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even its parent
+        return False
+
+
+@dataclass(frozen=True)
+class Goal:
+    """*ours* is to have at least *ratio* times the speed of *peer*; without a peer, so many items a second."""
+
+    ours: str
+    peer: str | None
+    ratio: float
+
+
+@dataclass(frozen=True)
+class HotPath:
+    """One hot path."""
+
+    name: str
+    items: str
+    contenders: Sequence[Contender]
+    goals: Sequence[Goal] = ()
+    inputs: Sequence[str] = ()
+    prepare: Sequence[Contender] = ()
+    """Run once before, to make the databases that the contenders read."""
+    peak_mib: float | None = None
+    """How much memory ours may take."""
+
+
+@dataclass
+class Result:
+    """What a path's contenders measured: their samples, in the order of the rounds, or why there are none."""
+
+    path: HotPath
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def ratios(self, goal: Goal) -> list[float]:
+        """*goal*'s ratio in each round: of neighbours in time, since other work on the machine comes and goes."""
+        ours = self.samples.get(goal.ours, [])
+        if goal.peer is None:
+            return [sample.rate for sample in ours]
+        theirs = self.samples.get(goal.peer, [])
+        return [their.seconds_per_item / our.seconds_per_item for our, their in zip(ours, theirs, strict=False)]
+
+    def best(self, goal: Goal) -> float:
+        """The ratio of the best samples: where other work disturbs, these are disturbed least."""
+        ours = min(sample.seconds_per_item for sample in self.samples[goal.ours])
+        if goal.peer is None:
+            return 1 / ours
+        return min(sample.seconds_per_item for sample in self.samples[goal.peer]) / ours
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path.name,
+            "items": self.path.items,
+            "samples": {name: [asdict(sample) for sample in samples] for name, samples in self.samples.items()},
+            "missing": self.missing,
+            "goals": [asdict(goal) | {"measured": self.ratios(goal)} for goal in self.path.goals],
+        }
+
+
+# --- contenders -------------------------------------------------------------------------------------------------------
+
+
+def python(
+    name: str,
+    function: str,
+    *arguments: str,
+    needs: Sequence[str] = (),
+    backend: str | None = None,
+    writes: str | None = None,
+    max_rounds: int = 1_000_000,
+) -> Contender:
+    """A function ``module:name`` of this package, called with the settings and *arguments*; it returns a Sample."""
+
+    def command(settings: Settings) -> list[str]:
+        return [sys.executable, "-m", "bench.worker", function, json.dumps(asdict(settings)), *arguments]
+
+    return Contender(name, command, needs, backend, writes, max_rounds)
+
+
+def both(name: str, function: str, *arguments: str, slow_rounds: int = 1, **more: Any) -> list[Contender]:
+    """Ours, on both backends; the slower one for fewer rounds."""
+    fast = python(f"{name} (c)", function, *arguments, backend="c", needs=["scoutcore._native"], **more)
+    return [fast, python(f"{name} (python)", function, *arguments, backend="python", max_rounds=slow_rounds, **more)]
+
+
+def node(
+    name: str,
+    script: str,
+    arguments: Callable[[Settings], Sequence[object]],
+    writes: str | None = None,
+    max_rounds: int = 1_000_000,
+) -> Contender:
+    """A script in ``bench/peers``."""
+
+    def command(settings: Settings) -> list[str]:
+        return ["node", "--no-warnings", str(PEERS / script), *map(str, arguments(settings))]
+
+    return Contender(name, command, ["npm"], None, writes, max_rounds)
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def repeat(run: Callable[[], object], count: int, repeats: int, warm: int = 2) -> Sample:
+    """*run* again and again; what it gave last is let go within the time of the next, as in the Node scripts.
+
+    The backend in plain Python, which is slow and steady, repeats it less often.
+    """
+    if os.environ.get("SCOUTCORE_BACKEND") == "python":
+        repeats, warm = min(repeats, 3), 1
+    times = []
+    result: object = None
+    for number in range(-warm, repeats):
+        begin = time.perf_counter()
+        result = run()
+        taken = time.perf_counter() - begin
+        if number >= 0:
+            times.append(taken)
+    del result
+    return Sample(times, count)
+
+
+def once(run: Callable[[], int]) -> Sample:
+    """*run*, which cannot be repeated in the same process, and the number of items that it says it took."""
+    begin = time.perf_counter()
+    count = run()
+    return Sample([time.perf_counter() - begin], count)
+
+
+def sample(contender: Contender, settings: Settings) -> Sample:
+    """One process of *contender*; raises RuntimeError with the end of what it said where it fails."""
+    directory = settings.path(contender.writes) if contender.writes else None
+    if directory:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("SCOUTCORE_BACKEND", None)
+    if contender.backend:
+        environment["SCOUTCORE_BACKEND"] = contender.backend
+    try:
+        done = subprocess.run(
+            contender.command(settings),
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SAMPLE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"no result after {SAMPLE_SECONDS} s") from None
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip()[-400:] or f"ended with status {done.returncode}")
+    found = Sample(**json.loads(done.stdout.splitlines()[-1]))
+    if directory:
+        size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+        found = Sample(**(asdict(found) | {"disk_bytes": size}))
+    return found
+
+
+def measure(path: HotPath, settings: Settings, tell: Callable[[str], None] = lambda _: None) -> Result:
+    """All rounds of *path*, its contenders in turn, every second round the other way about."""
+    from bench import inputs
+
+    result = Result(path)
+    ready: list[Contender] = []
+    for contender in path.contenders:
+        reason = contender.missing()
+        if reason:
+            result.missing[contender.name] = reason
+        else:
+            ready.append(contender)
+    for name in path.inputs:
+        reason = inputs.make(name, settings)
+        if reason:
+            result.missing |= {contender.name: reason for contender in ready}
+            return result
+    for contender in path.prepare:
+        assert contender.writes
+        if contender.missing() is None and not settings.path(contender.writes).exists():
+            tell(f"{path.name}: preparing {contender.name}")
+            sample(contender, settings)
+    for number in range(settings.rounds):
+        for contender in ready if number % 2 == 0 else reversed(ready):
+            if number >= contender.max_rounds or contender.name in result.missing:
+                continue
+            tell(f"{path.name}: {contender.name}, round {number + 1} of {settings.rounds}")
+            try:
+                result.samples.setdefault(contender.name, []).append(sample(contender, settings))
+            except RuntimeError as problem:
+                result.missing[contender.name] = str(problem)
+                if not result.samples[contender.name]:
+                    del result.samples[contender.name]
+    return result

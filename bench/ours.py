@@ -1,0 +1,14 @@
+"""Our own database, as the contenders open it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import scoutcore
+
+
+def create(path: Path) -> scoutcore.Database:
+    """A new one, with the troop that every input reports for."""
+    db = scoutcore.open(path)
+    db.troops.create(id=1)
+    return db

@@ -1,0 +1,8 @@
+"""Every path, in the order of the table."""
+
+from __future__ import annotations
+
+from bench import batches, changes, history, ingest, last, multibuffer, report
+
+MODULES = (multibuffer, changes, ingest, batches, report, last, history)
+PATHS = [path for module in MODULES for path in module.PATHS]
