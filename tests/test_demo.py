@@ -73,7 +73,7 @@ def test_it_shows_what_scoutcore_is(shown: tuple[Path, str]) -> None:
         log = db.stats().logs[0]
         assert log.packed == log.head
         assert f"changes/{log.log[:8]}…/0000000001.changes" in text
-        assert f"{db.last(1, 3, 'temp').data['c']:.2f}" in text  # type: ignore[union-attr]
+        assert f"{db.last(1, 3, 'temp').data['c']:.1f}" in text  # type: ignore[union-attr]
         names = {scout.name for scout in db.scouts.list(1)}
     assert all(name in text for name in names)
     assert text.count("temp of the door, boot 1") == 2

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 TROOP: Final = 1
 SCOUTS: Final = {1: "door", 2: "bench", 3: "window", 4: "roof", 5: "pump", 6: "seedlings", 7: "compost", 8: "yard"}
-REPORTS: Final = ("temp", "humidity", "light", "battery", "link")
+REPORTS: Final = {
+    "temp": ("°C", "{c:.1f}"),
+    "humidity": ("%", "{percent:.0f}"),
+    "light": ("lux", "{lux:,}"),
+    "battery": ("V", "{volts:.2f}"),
+    "link": ("dBm, hops", "{rssi} {hops}"),
+}
 HOURS: Final = 48
 PLOTTED: Final = 4, "temp"
 _MINUTE: Final = 60_000_000
@@ -213,9 +219,9 @@ def _show_last(db: scoutcore.Database, screen: Console) -> None:
     table = new_table("scout", "", *REPORTS)
     table.columns[1].style = "bold"
     for number, scout in db.snapshot(TROOP).scouts.items():
-        values = [" ".join(str(value) for value in scout.reports[name].data.values()) for name in REPORTS]
+        values = [text.format(**scout.reports[name].data) for name, (_, text) in REPORTS.items()]
         add_row(table, number, scout.scout.name, *values)
-    for column, unit in zip(table.columns[2:], ("°C", "%", "lux", "V", "dBm, hops"), strict=True):
+    for column, (unit, _) in zip(table.columns[2:], REPORTS.values(), strict=True):
         column.header = f"{column.header} {unit}"
         column.justify = "right"
     screen.print(table)
