@@ -290,16 +290,15 @@ def decode_changes(data: Buffer, frames: Frames) -> ChangeColumns:
         EncodeError: a frame outside *data*.
     """
     whole = data if isinstance(data, bytes) else bytes(_view(data))
-    rows = []
+    items = array("Q")  # of one change after another
     for index, kind in enumerate(frames.ids):
         start, end = frames.starts[index], frames.ends[index]
         if not start <= end <= len(whole):
             raise error(Status.BOUNDS, index, encoding=True)
         if kind == FRAME_CHANGE:
-            rows.append(_decode_change(whole, start, end))
-    columns = zip(*rows, strict=True) if rows else [()] * 9
-    a, b, c, d, e, f, *numbers = map(array, "QQQQQQIII", columns)
-    return ChangeColumns(data, a, b, data, c, d, data, e, f, *numbers)
+            items.extend(_decode_change(whole, start, end))
+    a, b, c, d, e, f, *numbers = (items[column::9] for column in range(9))
+    return ChangeColumns(data, a, b, data, c, d, data, e, f, *(array("I", column) for column in numbers))
 
 
 def _decode_change(data: bytes, start: int, end: int) -> tuple[int, ...]:
