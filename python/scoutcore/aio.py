@@ -1,6 +1,6 @@
 """A database for asyncio: the same calls, awaited. Each runs in a worker thread, so that the event loop goes on.
 
-Tasks that report at the same time share commits, as threads do. What is not here is on ``db.sync``, the database.
+Tasks that report at the same time share commits, as threads do. What is not here is on ``db.database``, the database.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from scoutcore import database
 from scoutcore.database import Database, Durability, TroopSnapshot
+from scoutcore.errors import ClosedError
 from scoutcore.ingest import IngestResult
 from scoutcore.model import Point
 from scoutcore.watch import Event
@@ -39,40 +40,43 @@ async def open(
 class AsyncDatabase:
     """A :class:`Database` for asyncio. Use ``async with await aio.open(path) as db``."""
 
-    def __init__(self, sync: Database) -> None:
-        self.sync = sync
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self._workers = ThreadPoolExecutor(_WORKERS, "scoutcore")
+        self._closed = False
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run any call of the database in a worker: ``await db.run(db.sync.troops.create, name="greenhouse")``."""
+        """Run any call of the database in a worker: ``await db.run(db.database.troops.create, name="greenhouse")``."""
+        if self._closed:
+            raise ClosedError("the database is closed")
         return await asyncio.get_running_loop().run_in_executor(self._workers, partial(call, *args, **kwargs))
 
     async def report(self, troop: int, scout: int, report: str, data: Any, **options: Any) -> Point:
         """See :meth:`Database.report`."""
-        return await self.run(self.sync.report, troop, scout, report, data, **options)
+        return await self.run(self.database.report, troop, scout, report, data, **options)
 
     async def ingest(self, source: Any, **options: Any) -> IngestResult:
         """See :meth:`Database.ingest`."""
-        return await self.run(self.sync.ingest, source, **options)
+        return await self.run(self.database.ingest, source, **options)
 
     async def last(self, troop: int, scout: int, report: str) -> Point | None:
         """See :meth:`Database.last`."""
-        return await self.run(self.sync.last, troop, scout, report)
+        return await self.run(self.database.last, troop, scout, report)
 
     async def snapshot(self, troop: int) -> TroopSnapshot:
         """See :meth:`Database.snapshot`."""
-        return await self.run(self.sync.snapshot, troop)
+        return await self.run(self.database.snapshot, troop)
 
     async def history(self, troop: int, scout: int, report: str, **options: Any) -> AsyncIterator[Point]:
         """See :meth:`Database.history`."""
-        points: Iterator[Point] = iter(self.sync.history(troop, scout, report, **options))
+        points: Iterator[Point] = iter(self.database.history(troop, scout, report, **options))
         while some := await self.run(lambda: list(islice(points, _POINTS))):
             for point in some:
                 yield point
 
     async def watch(self, troop: int | None = None, scout: int | None = None) -> AsyncIterator[Event]:
         """See :meth:`Database.watch`; it ends with the database."""
-        with await self.run(self.sync.watch, troop, scout) as watch:
+        with await self.run(self.database.watch, troop, scout) as watch:
             while not watch.closed:
                 event = await asyncio.to_thread(watch.next, _POLL)
                 if event is not None:
@@ -80,7 +84,8 @@ class AsyncDatabase:
 
     async def close(self) -> None:
         """Close the database; closing twice is fine."""
-        await asyncio.to_thread(self.sync.close)
+        self._closed = True
+        await asyncio.to_thread(self.database.close)
         self._workers.shutdown(wait=False)
 
     async def __aenter__(self) -> AsyncDatabase:

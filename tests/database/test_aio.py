@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from scoutcore import aio
+from scoutcore.errors import ClosedError
 from scoutcore.model import Point
 from scoutcore.watch import Synced
 
@@ -13,7 +16,7 @@ from scoutcore.watch import Synced
 def test_many_tasks_report_at_once(tmp_path: Path) -> None:
     async def main() -> None:
         async with await aio.open(tmp_path / "a.scout") as db:
-            await db.run(db.sync.troops.create, name="one")
+            await db.run(db.database.troops.create, name="one")
 
             async def work(scout: int) -> list[Point]:
                 return [await db.report(1, scout, "n", number) for number in range(40)]
@@ -33,7 +36,7 @@ def test_many_tasks_report_at_once(tmp_path: Path) -> None:
 def test_a_watch_gives_what_happens_and_ends_with_the_database(tmp_path: Path) -> None:
     async def main() -> list[object]:
         db = await aio.open(tmp_path / "a.scout")
-        await db.run(db.sync.troops.create)
+        await db.run(db.database.troops.create)
         await db.report(1, 1, "n", 1)
         seen: list[object] = []
         synced = asyncio.Event()
@@ -70,3 +73,17 @@ def test_a_cancelled_watch_lets_go(tmp_path: Path) -> None:
             assert task.cancelled()
 
     asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_a_closed_database_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        db = await aio.open(tmp_path / "a.scout")
+        await db.close()
+        await db.close()
+        with pytest.raises(ClosedError):
+            await db.report(1, 1, "n", 1)
+        with pytest.raises(ClosedError):
+            async for _ in db.watch():
+                pass
+
+    asyncio.run(main())
