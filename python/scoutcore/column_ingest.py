@@ -95,7 +95,10 @@ def _json(data: Column | bytes) -> tuple[bytes, dict[int, str]]:
     """A data column as the text of a JSON array, and the items that JSON cannot say."""
     if isinstance(data, (bytes, bytearray)):
         return bytes(data), {}
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise InvalidError(f"data is not a column: {type(data).__name__} has no buffer") from None
     kind = (view.format or "").lstrip("@=<")
     if view.ndim != 1 or kind not in _WHOLE | _FLOAT:
         raise InvalidError("data is the text of a JSON array, or a column of numbers")

@@ -45,10 +45,6 @@ class EncodeError(CodecError):
     where = "item"
 
 
-class ReportError(Error, ValueError):
-    """A report that cannot be accepted: it names what is wrong."""
-
-
 class IngestError(Error, ValueError):
     """A strict ingest met a bad report: nothing of it went in.
 
@@ -73,6 +69,10 @@ class ExistsError(Error, ValueError):
 
 class InvalidError(Error, ValueError):
     """An argument that cannot be right: it names which and why."""
+
+
+class ReportError(InvalidError):
+    """A report that cannot be accepted: it names what is wrong."""
 
 
 class StorageError(Error):

@@ -18,7 +18,7 @@ import msgspec
 from scoutcore import codec
 from scoutcore.codec.columns import ReportName, Reports, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, MAX_DATA, UINT64_MAX
-from scoutcore.errors import Error, ReportError
+from scoutcore.errors import Error, InvalidError, ReportError
 from scoutcore.model import from_milliseconds
 
 if codec.backend == "c":
@@ -227,6 +227,8 @@ def _fill(file: BinaryIO, pending: bytearray, size: int) -> bool:
         data = read(size)
         if not data:
             return True
+        if isinstance(data, str):
+            raise InvalidError("reports are read as bytes: open the file with mode 'rb'")
         pending += data
         if len(pending) >= size or not _more_now(file):
             return False

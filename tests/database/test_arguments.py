@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,26 @@ def test_a_clock_that_cannot_be(db: scoutcore.Database) -> None:
     with pytest.raises(ReportError, match="boot is not a number from 0 to 2\\^64-1"):
         db.receptions(1, 7, "temp", boot=-1, ms=1)
     assert db.receptions(1, 7, "temp", boot=2**64 - 1, ms=2**64 - 1) == []
+
+
+def test_a_report_that_cannot_be(db: scoutcore.Database) -> None:
+    wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((2, 7, "temp", 1), {}),
+        ((1, -1, "temp", 1), {}),
+        ((1, 7, "", 1), {}),
+        ((1, 7, "temp", float("inf")), {}),
+        ((1, 7, "temp", 1), {"t": 1.5}),
+        ((1, 7, "temp", 1), {"boot": 1}),
+    ]
+    for arguments, options in wrong:
+        with pytest.raises(InvalidError):
+            db.report(*arguments, **options)
+    assert db.stats().troops[0].points == 1
+
+
+def test_text_is_not_read(db: scoutcore.Database) -> None:
+    with pytest.raises(InvalidError, match="open the file with mode 'rb'"):
+        db.ingest(io.StringIO('{"troop":1,"scout":7,"report":"temp","data":1}'))  # type: ignore[arg-type]
 
 
 def test_a_watched_scout_that_cannot_be(db: scoutcore.Database) -> None:

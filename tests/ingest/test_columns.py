@@ -89,6 +89,7 @@ def test_strict_is_all_or_nothing(db: scoutcore.Database) -> None:
         ({"codes": np.array([0, 9], "I")}, "codes has 9, but there are 3 series"),
         ({"codes": np.array([0.0, 1.0])}, "codes is not a column of whole numbers"),
         ({"codes": [0, 1]}, "codes is not a column: list has no buffer"),
+        ({"data": [0, 1]}, "data is not a column: list has no buffer"),
         ({"codes": np.zeros((2, 1), "I")}, "codes is not a column of whole numbers"),
         ({"codes": np.array([0, -1])}, "codes has a number that does not fit"),
         ({"t": np.zeros(3, "q")}, "t has 3 items, codes has 2"),
