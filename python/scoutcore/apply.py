@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 from scoutcore import keys
-from scoutcore.codec.columns import ChangeColumns, cut
+from scoutcore.codec import cut
+from scoutcore.codec.columns import ChangeColumns
 from scoutcore.commit import Commit
 from scoutcore.errors import InvalidError
 from scoutcore.log import Log, Logs

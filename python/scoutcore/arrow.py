@@ -10,7 +10,8 @@ from typing import Any
 import nanoarrow as na
 from nanoarrow.c_array_stream import CArrayStream
 
-from scoutcore.codec.columns import PointColumns, UInts, cut
+from scoutcore.codec import cut
+from scoutcore.codec.columns import PointColumns, UInts
 
 _SCHEMA = na.c_schema(
     na.struct(

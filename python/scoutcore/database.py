@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from struct import Struct
 from threading import Lock
 from typing import Any, BinaryIO, Final, Generic, Literal, TypeVar, overload
 
@@ -20,7 +19,8 @@ import msgspec
 
 from scoutcore import codec, keys, registers
 from scoutcore.clock import WriteClock, system_time
-from scoutcore.codec.columns import ChangeColumns, PointColumns, cut, offsets_of
+from scoutcore.codec import cut
+from scoutcore.codec.columns import ChangeColumns, PointColumns, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
 from scoutcore.column_ingest import BATCH_ROWS, Column, rows_of, slice_reports
 from scoutcore.commit import Commit
@@ -54,8 +54,6 @@ from scoutcore.watch import Event, Hub, Watch
 T = TypeVar("T")
 Durability = Literal["process", "power"]
 
-_CLOCK: Final = keys.META + b"clock"
-_I64: Final = Struct(">q")
 _SUBSET: Final = b"sensor"
 
 
@@ -166,10 +164,8 @@ class Database:
         self._stale = False
 
     def _load_stopped(self) -> None:
-        record = self._store.get(_CLOCK)
-        self._clock.last = max(self._clock.last, _I64.unpack(record)[0] if record else 0)
         identity = self._directory.identity if self._directory else bytes(16)
-        self._logs = Logs(self._store, identity, self._max_change)
+        self._logs = Logs(self._store, identity, self._clock, self._max_change)
         self._metadata = Metadata(self._store, self._logs, self._clock, self._max_change)
         self._rows = Rows(self._logs)
         self._views = Views(self._store, self._logs)
@@ -238,7 +234,6 @@ class Database:
                 except (Error, TypeError) as problem:
                     entry.error = problem
             if commit.puts:
-                commit.put(_CLOCK, _I64.pack(self._clock.last))
                 self._store.write(commit.puts, self._sync)
         except BaseException as problem:
             ours = isinstance(problem, Error)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from scoutcore import codec, keys
-from scoutcore.codec.columns import PointColumns, cut, offsets_of
+from scoutcore.codec import cut
+from scoutcore.codec.columns import PointColumns, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN
 from scoutcore.model import Point
 from scoutcore.rows import span_of

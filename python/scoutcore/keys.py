@@ -135,7 +135,12 @@ def after(prefix: bytes) -> bytes:
 
 def log_chunk(section: bytes, uuid: bytes, first: int, last: int) -> bytes:
     """A chunk of a log: the frames of the changes *first* to *last*."""
-    return section + uuid + _U32X2.pack(first, last)
+    return section + uuid + chunk_range(first, last)
+
+
+def chunk_range(first: int, last: int) -> bytes:
+    """The end of a chunk's key."""
+    return _U32X2.pack(first, last)
 
 
 def parse_log_chunk(key: bytes) -> tuple[int, int]:
@@ -176,7 +181,12 @@ def parse_view(key: bytes) -> tuple[int, int | None, str | None]:
 
 def history_block(suffix: bytes, first_t: int, log: int, change: int) -> bytes:
     """A block in a row's history; *log* is the log's local number."""
-    return HISTORY + suffix + b"\0" + _BLOCK.pack(first_t + 2**63, log, change)
+    return HISTORY + suffix + b"\0" + block_place(first_t, log, change)
+
+
+def block_place(first_t: int, log: int, change: int) -> bytes:
+    """The end of a block's key."""
+    return _BLOCK.pack(first_t + 2**63, log, change)
 
 
 def history_time(suffix: bytes, t: int) -> bytes:
@@ -193,7 +203,12 @@ def parse_history(key: bytes) -> tuple[int, int, int]:
 
 def clock_range(suffix: bytes, boot: int, last_ms: int, log: int, change: int) -> bytes:
     """An entry that says: this block of the row has readings of *boot* up to *last_ms*."""
-    return CLOCK + suffix + b"\0" + _CLOCK.pack(boot, last_ms, log, change)
+    return CLOCK + suffix + b"\0" + clock_place(boot, last_ms, log, change)
+
+
+def clock_place(boot: int, last_ms: int, log: int, change: int) -> bytes:
+    """The end of an entry's key."""
+    return _CLOCK.pack(boot, last_ms, log, change)
 
 
 def clock_from(suffix: bytes, boot: int, ms: int) -> bytes:

@@ -9,19 +9,20 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
-from scoutcore import codec, keys
+from scoutcore import keys
 from scoutcore.changes import Position
+from scoutcore.clock import WriteClock
 from scoutcore.codec.constants import MARKER_BYTES, UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.errors import NotFoundError
 from scoutcore.store import Store
 
-_STATE: Final = Struct(">III")
+_STATE: Final = Struct(">IIIq")
 _OWN: Final = keys.META + b"own"
 SECTIONS: Final = {"sensor": keys.LOG_SENSOR, "troop": keys.LOG_TROOP}
 
 
-@dataclass(slots=True)
+@dataclass
 class Log:
     """What is known of one log. ``number`` is its local name, short enough for keys."""
 
@@ -33,27 +34,43 @@ class Log:
     """The last change held."""
     packed: Position = field(default_factory=Position)
     """How far it stands in changes files: a record of its own, which the packer keeps."""
+    written: int = 0
+    """When its last change was written, if it is ours: no write time before it is given again."""
     tail: bytes = b""
     """The last 17 bytes of its frames: a marker might begin in them."""
 
+    def __post_init__(self) -> None:
+        self.state_key = keys.LOG_STATE + self.uuid
+        self.chunk_keys = {subset: name + self.uuid for subset, name in SECTIONS.items()}
+        self.marker = b"\x11\x02" + self.uuid
+
     def dump(self) -> bytes:
         """The log's record in LevelDB."""
-        return _STATE.pack(self.number, self.base, self.head) + self.tail
+        return _STATE.pack(self.number, self.base, self.head, self.written) + self.tail
 
     @classmethod
     def load(cls, uuid: bytes, record: bytes, packed: bytes | None) -> Log:
         """The log of a record made by :meth:`dump`, and that of its packing."""
-        number, base, head = _STATE.unpack_from(record)
+        number, base, head, written = _STATE.unpack_from(record)
         position = Position.load(packed) if packed else Position()
-        return cls(uuid, number, base, head, position, record[_STATE.size :])
+        return cls(uuid, number, base, head, position, written, record[_STATE.size :])
 
 
 class Logs:
     """All logs of a database, by uuid and by local number."""
 
-    def __init__(self, store: Store, identity: bytes, max_change: int = UINT32_MAX) -> None:
-        """*identity* is the fingerprint of this very database: where it changed, our log of before has ended."""
+    def __init__(
+        self, store: Store, identity: bytes, clock: WriteClock | None = None, max_change: int = UINT32_MAX
+    ) -> None:
+        """Load them.
+
+        Args:
+            identity: the fingerprint of this very database: where it changed, our log of before has ended.
+            clock: goes on where our last log says.
+            max_change: the last number that a log gives.
+        """
         self._store = store
+        self._clock = clock or WriteClock()
         self._identity = identity
         self._max_change = max_change
         self.by_uuid: dict[bytes, Log] = {}
@@ -65,8 +82,11 @@ class Logs:
         for log in sorted(loaded, key=lambda log: log.number):
             self.by_uuid[log.uuid] = log
             self.by_number.append(log)
-        own = store.get(_OWN)
-        self.own: Log | None = self.by_uuid.get(own[:16]) if own and own[16:] == identity else None
+        own = store.get(_OWN) or b""
+        last = self.by_uuid.get(own[:16])
+        self.own: Log | None = last if own[16:] == identity else None
+        if last is not None:
+            self._clock.last = max(self._clock.last, last.written)
 
     def holes(self) -> Iterator[tuple[Log, int]]:
         """The logs that miss changes which their record or a chunk has, and the last change before the first gap."""
@@ -112,6 +132,8 @@ class Logs:
     def start_own(self, commit: Commit) -> Log:
         """A new log of our own; the one before, if any, has ended."""
         self.own = self.add(commit, uuids.uuid4().bytes)
+        self.own.written = self._clock.last
+        commit.put(self.own.state_key, self.own.dump())
         commit.put(_OWN, self.own.uuid + self._identity)
         return self.own
 
@@ -123,15 +145,17 @@ class Logs:
 
     def fits(self, log: Log, frames: bytes) -> bool:
         """Whether *frames* can follow in *log* without imitating its uuid frame."""
-        return codec.find_marker(log.tail + frames, log.uuid) < 0
+        return log.marker not in log.tail + frames
 
     def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
         first = log.head + 1
         log.head += changes
         log.tail = (log.tail + frames[1 - MARKER_BYTES :])[1 - MARKER_BYTES :]
-        commit.put(keys.log_chunk(SECTIONS[subset], log.uuid, first, log.head), frames)
-        commit.put(keys.LOG_STATE + log.uuid, log.dump())
+        if log is self.own:
+            log.written = self._clock.last
+        commit.puts[log.chunk_keys[subset] + keys.chunk_range(first, log.head)] = frames
+        commit.puts[log.state_key] = log.dump()
         return first
 
     def chunks(self, log: Log, change: int) -> Iterator[tuple[int, int, bytes, bytes]]:

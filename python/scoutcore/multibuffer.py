@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scoutcore.codec import decode_varints, pack, pack_columns, unpack, unpack_columns
-from scoutcore.codec.columns import Buffer, cut
+from scoutcore.codec import cut, decode_varints, pack, pack_columns, unpack, unpack_columns
+from scoutcore.codec.columns import Buffer
 from scoutcore.codec.constants import MAX_FRAME
 from scoutcore.codec.status import Status, error
 from scoutcore.errors import CodecError, CorruptError

@@ -25,8 +25,10 @@ class Row:
 
     __slots__ = (
         "boot",
+        "clock_key",
         "clocked",
         "data",
+        "history_key",
         "max_clock",
         "ms",
         "own_count",
@@ -53,6 +55,8 @@ class Row:
         self.report = report
         self.suffix = keys.row_suffix(troop, scout, report)
         self.view_key = keys.VIEW + self.suffix
+        self.history_key = keys.HISTORY + self.suffix + b"\0"
+        self.clock_key = keys.CLOCK + self.suffix + b"\0"
         self.wire_key = keys.sensor_key(uid, scout, report).encode()
         self.own_log = -1
         """Local number of the log of ours that ``own_count`` speaks of."""

@@ -130,7 +130,7 @@ class Views:
         last_ms: int,
     ) -> None:
         """Add one block, of which the rest is the summary; the last point's data is ``data[data_start:data_end]``."""
-        block_key = keys.history_block(row.suffix, first_t, log.number, change)
+        block_key = row.history_key + keys.block_place(first_t, log.number, change)
         rank = (min(last_t, write_time), last_t, log.uuid, change, count - 1)
         row.receptions += count
         row.span = max(row.span, last_t - first_t)
@@ -155,7 +155,7 @@ class Views:
         if clocks:
             row.max_clock = (max_boot, max_ms)
             row.widest = max(row.widest, max_ms - min_ms)
-            entry = keys.clock_range(row.suffix, max_boot, max_ms, log.number, change)
+            entry = row.clock_key + keys.clock_place(max_boot, max_ms, log.number, change)
             commit.puts[entry] = _ENTRY.pack(min_ms, first_t + _BIAS)
             commit.clock_entries[row.suffix].append((max_boot, min_ms, max_ms, block_key))
 

@@ -16,7 +16,8 @@ import msgspec
 from scoutcore import changes, codec
 from scoutcore.cli.arguments import database_argument, json_option, open_database
 from scoutcore.cli.output import add_row, console, new_table, printable, size_text, write_line
-from scoutcore.codec.columns import Change, cut, offsets_of
+from scoutcore.codec import cut
+from scoutcore.codec.columns import Change, offsets_of
 from scoutcore.errors import NotFoundError, UnsupportedError
 from scoutcore.model import decode_json, milliseconds
 from scoutcore.stats import Stats
