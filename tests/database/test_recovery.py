@@ -118,5 +118,5 @@ def test_a_damaged_table_is_not_served(tmp_path: Path) -> None:
     damaged = bytearray(table.read_bytes())
     damaged[len(damaged) // 3] ^= 0x10
     table.write_bytes(damaged)
-    with pytest.raises(StorageError, match="LevelDB cannot (read|open)"), scoutcore.open(path) as db:
+    with pytest.raises(StorageError, match=r"LevelDB cannot (read|open)"), scoutcore.open(path) as db:
         dump(db)

@@ -171,7 +171,7 @@ def test_damage_in_a_table_is_an_error_not_a_gap(tmp_path: Path) -> None:
     for place in range(100, len(whole) - 8_000, len(whole) // 20):
         table.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         for reverse in (False, True):
-            with pytest.raises(StorageError, match="cannot (read|open)"):  # noqa: PT012
+            with pytest.raises(StorageError, match=r"cannot (read|open)"):  # noqa: PT012
                 store = LevelDBStore(path)
                 try:
                     list(store.scan(b"0", b"1", reverse))
