@@ -261,7 +261,7 @@ class Database:
         metadata = self._metadata
         if uid:
             if uid not in metadata.id_of:
-                raise ReportError(f"unknown troop uid {uid!r:.40}")
+                raise ReportError(f"unknown troop uid {keys.shown(uid)}")
             return metadata.id_of[uid], uid
         if key:
             claimants = metadata.claimants(keys.uid_of_key(key))
@@ -269,7 +269,7 @@ class Database:
                 raise ReportError("unknown troop key")
             return metadata.id_of[claimants[0]], claimants[0]
         if not isinstance(troop, int) or troop not in metadata.uid_of:
-            raise ReportError(f"unknown troop {troop!r:.40}")
+            raise ReportError(f"unknown troop {keys.shown(troop)}")
         return troop, metadata.uid_of[troop]
 
     def _resolve_or_create(

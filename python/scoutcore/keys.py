@@ -17,6 +17,7 @@ MIN_KEY_LENGTH: Final = 32
 MAX_REPORT_BYTES: Final = 200
 UID_LENGTH: Final = 16
 
+_SHOWN_BITS: Final = 128
 _UID = re.compile(r"[A-Za-z0-9_-]{16}", re.ASCII)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -51,10 +52,19 @@ def check_uid(uid: object) -> str:
     return uid
 
 
+def shown(value: object) -> str:
+    """*value* as an error shows it: not a text so long that it may be a troop key in the wrong place."""
+    if isinstance(value, str) and len(value) >= MIN_KEY_LENGTH:
+        return f"a text of {len(value)} characters"
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
+        return f"a number of {value.bit_length()} bits"
+    return repr(value) if isinstance(value, (str, int, float)) else type(value).__name__
+
+
 def check_number(name: str, value: object, low: int = 0) -> int:
     """*value* if it is an int from *low* to 2^32-1; raises InvalidError that calls it *name*."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= UINT32_MAX:
-        raise InvalidError(f"{name} is a number from {low} to {UINT32_MAX}, not {value!r:.100}")
+        raise InvalidError(f"{name} is a number from {low} to {UINT32_MAX}, not {shown(value)}")
     return value
 
 

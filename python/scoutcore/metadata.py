@@ -56,7 +56,7 @@ class Metadata:
         try:
             return self.uid_of[troop]
         except (KeyError, TypeError):
-            raise NotFoundError(f"no troop {troop!r:.100} here") from None
+            raise NotFoundError(f"no troop {keys.shown(troop)} here") from None
 
     def is_deleted(self, troop: int, scout: int | None = None) -> bool:
         """Whether the troop, or the scout, is hidden."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN
 from scoutcore.errors import Error, InvalidError
+from scoutcore.keys import shown
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_WHOLE_DIGITS: Final = 15
+"""No time in ms that fits has more digits before the point, less one."""
+_EXACT: Final = Context(prec=28, traps=[Inexact])
 _ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
 """In JSON text a line ends only between tokens, where a space says the same."""
 
@@ -29,9 +34,15 @@ def has_non_finite(data: object) -> bool:
     """Whether there is a NaN or an infinity in it: msgspec writes null for them, which is not what was given."""
     if isinstance(data, float):
         return not math.isfinite(data)
-    if isinstance(data, Mapping):
-        data = list(data.values())
-    return isinstance(data, (list, tuple)) and any(map(has_non_finite, data))
+    if isinstance(data, msgspec.Struct):
+        data = msgspec.structs.astuple(data)
+    elif is_dataclass(data):
+        data = [getattr(data, one.name) for one in fields(data)]
+    elif isinstance(data, Mapping):
+        data = data.values()
+    elif not isinstance(data, (list, tuple, set, frozenset)):
+        return False
+    return any(map(has_non_finite, data))
 
 
 def microseconds(t: Time, name: str = "t") -> int:
@@ -42,7 +53,7 @@ def microseconds(t: Time, name: str = "t") -> int:
         return (t - EPOCH) // _MICROSECOND
     if not isinstance(t, int) or isinstance(t, bool) or not INT64_MIN <= t <= INT64_MAX:
         raise InvalidError(
-            f"{name} is an int of 64 bits (µs since the Unix epoch) or an aware datetime, not {t!r:.100}"
+            f"{name} is an int of 64 bits (µs since the Unix epoch) or an aware datetime, not {shown(t)}"
         )
     return t
 
@@ -60,13 +71,15 @@ def from_milliseconds(value: int | Decimal) -> int:
     Raises:
         InvalidError: more than three decimals, or over 64 bits.
     """
-    scaled = value * 1000
+    value = Decimal(value)
+    if not value.is_finite():
+        raise InvalidError("t is not a number")
+    if value and value.adjusted() > _WHOLE_DIGITS:
+        raise InvalidError("t does not fit 64 bits of microseconds")
     try:
-        t = int(scaled)
-    except (ValueError, OverflowError):
-        raise InvalidError("t is not a number") from None
-    if t != scaled:
-        raise InvalidError("t has more than three decimals")
+        t = int(_EXACT.to_integral_exact(_EXACT.multiply(value, 1000)))
+    except Inexact:
+        raise InvalidError("t has more than three decimals") from None
     if not INT64_MIN <= t <= INT64_MAX:
         raise InvalidError("t does not fit 64 bits of microseconds")
     return t

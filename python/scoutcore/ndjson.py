@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import select
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ from scoutcore.model import from_milliseconds
 
 if codec.backend == "c":
     from scoutcore.codec import native
+
+T = TypeVar("T")
 
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """NDJSON taken into one commit. More is hardly faster, and memory grows with it."""
@@ -67,37 +69,47 @@ class Parsed(NamedTuple):
 
 
 _decode_report = msgspec.json.Decoder(Report).decode
-_decode_reports = msgspec.json.Decoder(Report).decode_lines
 _decode_time = msgspec.json.Decoder(_Time).decode
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-# Below 2^43 ms a float tells every whole µs apart.
-_EXACT_FLOAT: Final = float(2**43)
+_decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def scan(chunk: bytes) -> Reports:
     """The plain reports among the lines of *chunk* as columns, and where the other lines are."""
-    if codec.backend == "c":
+    long_line = _has_long_line(chunk)
+    if codec.backend == "c" and not long_line:
         return native.scan_reports(chunk)
-    if chunk.isascii() and b"\\u" not in chunk:
+    lines = chunk.split(b"\n")
+    if chunk.isascii() and b"\\u" not in chunk and not long_line:
+        if not lines[-1]:
+            lines.pop()
         try:
-            return _columns(chunk, _decode_reports(chunk))
+            return _columns(lines)
         except (Error, ValueError, RecursionError):
             pass  # something in it is not plain: line by line
-    lines = []
+    odd = []
     start = 0
-    for number, line in enumerate(chunk.split(b"\n")):
+    for number, line in enumerate(lines):
         if line.strip():
-            lines.append((number, start, start + len(line)))
+            odd.append((number, start, start + len(line)))
         start += len(line) + 1
-    return _columns(b"", [])._replace(odd=lines)
+    return _columns([])._replace(odd=odd)
 
 
-def _columns(chunk: bytes, reports: list[Report]) -> Reports:
-    """*reports*, one from every line of *chunk*; raises Error or ValueError where one is not plain and right."""
-    if reports and len(reports) != chunk.count(b"\n") + (not chunk.endswith(b"\n")):
-        raise ReportError("blank lines: their numbers are to be counted")
+def _has_long_line(chunk: bytes) -> bool:
+    start = 0
+    while len(chunk) - start > MAX_LINE:
+        end = chunk.rfind(b"\n", start, start + MAX_LINE + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
+
+
+def _columns(lines: list[bytes]) -> Reports:
+    """The reports in *lines*; raises Error or ValueError where one is not plain and right."""
+    reports = list(map(_decode_report, lines))
     raws = [report.data for report in reports]
     offsets = offsets_of(map(len, raws))
     for raw in raws if max(map(len, raws), default=0) > MAX_DEPTH else ():
@@ -105,7 +117,7 @@ def _columns(chunk: bytes, reports: list[Report]) -> Reports:
     names: dict[ReportName, int] = {}
     number = names.setdefault
     codes = array("I", [number(report.name, len(names)) for report in reports])
-    times = [_micros(report.t, b"") for report in reports]
+    times = [_micros(report.t, line) for report, line in zip(reports, lines, strict=True)]
     for report in reports:
         check_clock(report.b, report.ms)
     return Reports(
@@ -137,9 +149,13 @@ def parse(line: bytes) -> Parsed:
 
 def decode(line: bytes) -> Report:
     """The JSON object in a line; raises ReportError where it is none, or a member is of a wrong type."""
+    return _judged(_decode_report, line)
+
+
+def _judged(decode: Callable[[bytes], T], text: bytes) -> T:
     try:
-        str(line, "utf-8")
-        return _decode_report(line)
+        str(text, "utf-8")
+        return decode(text)
     except UnicodeDecodeError:
         raise ReportError("not valid UTF-8") from None
     except RecursionError:
@@ -160,15 +176,8 @@ def check_clock(boot: int | None, ms: int | None) -> None:
 
 
 def _micros(t: int | float | None, line: bytes) -> int | None:
-    """A time in ms as µs; *line* is read again where a float is not exact."""
+    """A time in ms as µs; one with decimals is read again, as decimal: a float does not show all of them."""
     if isinstance(t, float):
-        if abs(t) < _EXACT_FLOAT:
-            scaled = round(t * 1000)
-            if scaled / 1000 != t:
-                raise ReportError("t has more than three decimals")
-            return scaled
-        if not line:
-            raise ReportError("t is too large for a float")
         return from_milliseconds(_decode_time(line).t)
     if t is None:
         return None
@@ -179,7 +188,7 @@ def _micros(t: int | float | None, line: bytes) -> int | None:
 
 def check_text(text: bytes) -> None:
     """Raise ReportError where *text* cannot be a report's data."""
-    decode(b'{"scout":0,"report":"","data":' + text + b"}")
+    _judged(_decode_any, text)
     check_data(text)
 
 
