@@ -231,28 +231,40 @@ def read_chunks(file: BinaryIO, size: int = BATCH_BYTES) -> Iterator[tuple[int, 
 
 def _fill(file: BinaryIO, pending: bytearray, size: int) -> bool:
     """Read until there are *size* bytes, or a pause; True at the end."""
-    read = getattr(file, "read1", file.read)
     while True:
-        data = read(size)
+        data = _read(file, size)
         if not data:
             return True
-        if isinstance(data, str):
-            raise InvalidError("reports are read as bytes: open the file with mode 'rb'")
         pending += data
-        if len(pending) >= size or not _more_now(file):
+        if len(pending) >= size or not _more(file, 0):
             return False
 
 
-def _more_now(file: BinaryIO) -> bool:
+def _read(file: BinaryIO, size: int) -> bytes:
+    """What there is, up to *size* bytes; waits for some. Nothing at the end."""
+    read = getattr(file, "read1", file.read)
+    while True:
+        data = read(size)
+        if isinstance(data, str):
+            raise InvalidError("a file of text is opened in binary mode to be read as NDJSON")
+        if data is not None:
+            return bytes(data)
+        _more(file, None)  # it does not wait by itself
+
+
+def _more(file: BinaryIO, timeout: int | None) -> bool:
+    """Whether *file* has more to read, or its end, within *timeout* ms; a file that cannot be asked never pauses."""
     try:
-        return bool(select.select([file], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
     except (OSError, ValueError, TypeError):
-        return True  # no descriptor to ask: never a pause
+        return True
+    return bool(poll.poll(timeout))
 
 
 def _skip_line(file: BinaryIO, pending: bytearray) -> None:
     """Drop what follows in a line that is too long already, up to its end."""
-    while data := file.read(65_536):
+    while data := _read(file, 65_536):
         end = data.find(b"\n")
         if end >= 0:
             pending += data[end:]
