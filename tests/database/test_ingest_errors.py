@@ -232,7 +232,7 @@ BAD_ITEMS = {
     "boot without ms": ({**REPORT, "boot": 1}, "boot without ms"),
     "boot of 65 bits": ({**REPORT, "boot": 2**64, "ms": 1}, "boot is not a number from 0 to 2^64-1"),
     "t is a float": ({**REPORT, "t": 1.0}, "t is an int of 64 bits"),
-    "t is naive": ({**REPORT, "t": datetime(2026, 1, 1)}, "without a time zone"),
+    "t is naive": ({**REPORT, "t": datetime(2026, 1, 1)}, "without a time zone"),  # noqa: DTZ001
     "t of 65 bits": ({**REPORT, "t": 2**63}, "t is an int of 64 bits"),
     "NaN": ({**REPORT, "data": math.nan}, "NaN"),
     "NaN inside": ({**REPORT, "data": {"a": [None, (1, -math.inf)]}}, "NaN"),
