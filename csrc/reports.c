@@ -433,16 +433,6 @@ void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *tab
     }
 }
 
-size_t sc_json_check(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count)
-{
-    size_t i = 0;
-    while (i < count && slice_ok(starts[i], ends[i], len) && starts[i] < ends[i] &&
-           ends[i] - starts[i] <= SC_MAX_DATA && space(in, (size_t)ends[i], (size_t)starts[i]) == starts[i] &&
-           value(in, (size_t)ends[i], (size_t)starts[i]) == ends[i])
-        i++;
-    return i;
-}
-
 bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *ends, size_t room, size_t *count)
 {
     size_t n = 0;

@@ -293,10 +293,6 @@ size_t sc_reports_count(const uint8_t *in, size_t len);
 void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *table, size_t table_size,
                      sc_reports *reports);
 
-/* How many of the texts in[starts[i]..ends[i]] are plain up to the first that is not: a JSON value without spaces around
- * it, as data of a plain report is. */
-size_t sc_json_check(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count);
-
 /* Where the items of a plain JSON array stand that is all of in, at least one and at most room: *count of them. False:
  * it is not that. */
 bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *ends, size_t room, size_t *count);

@@ -11,6 +11,7 @@ import msgspec
 
 from scoutcore import codec, ndjson
 from scoutcore.codec.columns import ReportName, Reports, UInts
+from scoutcore.codec.constants import MAX_DATA
 from scoutcore.errors import InvalidError, ReportError
 from scoutcore.model import encode_json
 
@@ -48,11 +49,12 @@ def rows_of(
         array("Q", [0]) * count if ms is None else _column("ms", ms, "Q"),
     ]
     text, bad = _json(data)
-    starts, ends = _items(text, count)
+    starts, ends, plain = _items(text, count)
     for name, column in zip(("t", "boot", "ms", "data"), [*columns, starts], strict=True):
         if len(column) != count:
             raise InvalidError(f"{name} has {len(column)} items, codes has {count}")
-    bad.update(_judge(text, starts, ends))
+    if not plain or len(text) > MAX_DATA:
+        bad.update(_judge(text, starts, ends, plain))
     names: list[ReportName] = [(troop, None, None, scout, report) for troop, scout, report in series]
     stamped = array("B", [t is not None]) * count
     rows = array("I", range(count))
@@ -109,12 +111,16 @@ def _json(data: Column | bytes) -> tuple[bytes, dict[int, str]]:
     return encode_json(values), bad
 
 
-def _items(text: bytes, count: int) -> tuple[UInts, UInts]:
-    """Where the items of a JSON array stand; raises InvalidError where it is none."""
+def _items(text: bytes, count: int) -> tuple[UInts, UInts, bool]:
+    """Where the items of a JSON array stand, and whether C has found nothing odd in them.
+
+    Raises:
+        InvalidError: it is no JSON array.
+    """
     if codec.backend == "c":
         found = native.json_items(text, count + 1)
         if found is not None:
-            return found
+            return *found, True
     try:
         raws = msgspec.json.decode(text, type=list[msgspec.Raw])
     except (ValueError, RecursionError) as problem:
@@ -126,21 +132,17 @@ def _items(text: bytes, count: int) -> tuple[UInts, UInts]:
         end = start + len(raw)
         starts.append(start)
         ends.append(end)
-    return starts, ends
+    return starts, ends, False
 
 
-def _judge(text: bytes, starts: UInts, ends: UInts) -> dict[int, str]:
-    """The items that cannot be data, and why."""
+def _judge(text: bytes, starts: UInts, ends: UInts, plain: bool) -> dict[int, str]:
+    """The items that cannot be data, and why; *plain* ones can only be too long."""
     bad: dict[int, str] = {}
-    row = 0
-    while row < len(starts):
-        if codec.backend == "c":
-            row += native.check_json(text, starts[row:], ends[row:])
-            if row == len(starts):
-                break
+    for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        if plain and end - start <= MAX_DATA:
+            continue
         try:
-            ndjson.check_text(text[starts[row] : ends[row]])
+            ndjson.check_text(text[start:end])
         except ReportError as problem:
             bad[row] = str(problem)
-        row += 1
     return bad

@@ -476,13 +476,6 @@ def scan_reports(chunk: bytes) -> Reports:
     return Reports._make([*kept, chunk, names, odd])
 
 
-def check_json(data: Buffer, starts: UInts, ends: UInts) -> int:
-    """How many of the texts ``data[starts[i]:ends[i]]`` are plain JSON, up to the first that is not."""
-    source = _source(data)
-    checked: int = lib.sc_json_check(source, len(source), _input(starts, "Q"), _input(ends, "Q"), len(starts))
-    return checked
-
-
 def json_items(data: Buffer, room: int) -> tuple[UInts, UInts] | None:
     """Starts and ends of the items of a JSON array of at most *room*; None: it is not a plain one."""
     source = _source(data)
