@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutcore import ndjson
-from scoutcore.errors import ReportError
+from scoutcore.errors import InvalidError
 
 try:
     from scoutcore.codec import native
@@ -167,5 +167,5 @@ def test_any_bytes_are_read_without_harm(chunk: bytes) -> None:
 @pytest.mark.parametrize("line", ODD_LINES[1:])
 def test_the_parser_judges_odd_lines(line: bytes) -> None:
     """An odd line is parsed or refused with a reason, never anything else."""
-    with contextlib.suppress(ReportError):
+    with contextlib.suppress(InvalidError):
         assert ndjson.parse(line).data
