@@ -72,12 +72,13 @@ class Metadata:
             claimed.append(digest)
         return claimed
 
-    def claims(self) -> list[set[str]]:
-        """For every assigned key, the uids of the troops that claim it."""
-        return [
-            claimed | ({digest} if digest in self.id_of and self._own_key_active(digest) else set())
-            for digest, claimed in self._claims.items()
-        ]
+    def claims(self) -> list[list[str]]:
+        """For every assigned key, the uids of the troops that claim it: the first one has it."""
+        found = []
+        for digest, claimed in self._claims.items():
+            created = digest in self.id_of and digest not in claimed and self._own_key_active(digest)
+            found.append([*sorted(claimed), *([digest] if claimed and created else [])])
+        return found
 
     def _own_key_active(self, uid: str) -> bool:
         return self.troop(self.id_of[uid]).assigned.get(uid, True)

@@ -166,7 +166,7 @@ class Troops:
         metadata = self._database._metadata
         return [
             (self.get(metadata.id_of[claimed[0]]), claimed[1:])
-            for claimed in map(sorted, metadata.claims())
+            for claimed in metadata.claims()
             if len(claimed) > 1 and not metadata.is_deleted(metadata.id_of[claimed[0]])
         ]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import scoutcore
@@ -71,12 +72,21 @@ def test_a_revoked_key_stands_for_nothing(db: scoutcore.Database) -> None:
     assert db.troops.by_key(KEY).id == 1
 
 
-def test_a_key_that_two_claim_is_the_smaller_uids(db: scoutcore.Database) -> None:
-    second = db.troops.create()
-    db.troops.assign_key(second.id, KEY)
-    first, other = sorted([db.troops.get(1), db.troops.get(second.id)], key=lambda troop: troop.uid)
+def test_of_those_a_key_is_assigned_to_the_smallest_uid_has_it(db: scoutcore.Database) -> None:
+    # Both of the uids that come by chance may be smaller than that of the troop created with the key, or greater.
+    assigned = sorted((db.troops.create() for _ in range(2)), key=lambda troop: troop.uid)
+    first, other = (msgspec.structs.replace(troop, key=None) for troop in assigned)
+    created = db.troops.get(1)
+    db.troops.assign_key(other.id, KEY)
+    assert db.troops.by_key(KEY) == other
+    assert db.troops.clashes() == [(other, [created.uid])]
+    db.troops.assign_key(first.id, KEY)
     assert db.troops.by_key(KEY) == first
-    assert db.troops.clashes() == [(first, [other.uid])]
+    assert db.troops.clashes() == [(first, [other.uid, created.uid])]
+    db.troops.revoke_key(first.id, KEY)
+    db.troops.revoke_key(other.id, KEY)
+    assert db.troops.by_key(KEY) == created
+    assert db.troops.clashes() == []
 
 
 def test_a_troop_shows_that_it_is_deleted(db: scoutcore.Database) -> None:
