@@ -6,7 +6,7 @@ Everything here is a function of the set of receptions, whatever their order: th
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -173,10 +173,10 @@ class Views:
                 other = commit.get(other_key)
                 assert other is not None
                 hidden = hidden_of(other)
-                for identity, found in self._receptions(other_key, other[len(pack_hidden(hidden)) :]).items():
-                    if identity is not None and identity in receptions:
+                others = self._receptions(other_key, other[len(pack_hidden(hidden)) :], receptions)
+                for identity, found in others.items():
+                    if identity is not None:
                         shown.update((identity, one) for one in found if one.index not in hidden)
-            self._enter(commit, row, block_key, boot, times)
 
         hide: dict[bytes, set[int]] = {block_key: set()}
         for identity, found in receptions.items():
@@ -201,6 +201,9 @@ class Views:
                 assert value is not None
                 hidden = hidden_of(value)
                 commit.put(key, pack_hidden(sorted(indices.union(hidden))) + value[len(pack_hidden(hidden)) :])
+        all_hidden = len(hide[block_key]) == rank[4] + 1
+        for boot, times in by_boot.items():
+            self._enter(commit, row, block_key, boot, times, all_hidden)
         self._update_last(row, rank, receptions, shown)
 
     @staticmethod
@@ -222,22 +225,29 @@ class Views:
         if identity in shown:
             row.t, row.data = shown[identity].t, shown[identity].data
 
-    def _receptions(self, block_key: bytes, block: bytes) -> dict[tuple[int, int] | None, list[_Reception]]:
-        """The receptions in a block, by (boot, ms); None for those without."""
+    def _receptions(
+        self, block_key: bytes, block: bytes, wanted: Container[tuple[int, int] | None] | None = None
+    ) -> dict[tuple[int, int] | None, list[_Reception]]:
+        """The receptions in a block, by (boot, ms), None for those without; all, or only those of *wanted* readings."""
         _, log, change = keys.parse_history(block_key)
         uuid = self._logs.by_number[log].uuid
         _, (write_time,), points = codec.decode_blocks(block, *_whole(block))
         found: dict[tuple[int, int] | None, list[_Reception]] = {}
-        for index, t in enumerate(points.t):
-            identity = (points.boot[index], points.ms[index]) if points.clocked[index] else None
-            data = block[points.starts[index] : points.ends[index]]
-            found.setdefault(identity, []).append(
-                _Reception((write_time < SET_CLOCK, t, uuid, change, index), block_key, data)
-            )
+        for index, (clocked, boot, ms) in enumerate(zip(points.clocked, points.boot, points.ms, strict=True)):
+            identity = (boot, ms) if clocked else None
+            if wanted is None or identity in wanted:
+                rank = write_time < SET_CLOCK, points.t[index], uuid, change, index
+                data = block[points.starts[index] : points.ends[index]]
+                found.setdefault(identity, []).append(_Reception(rank, block_key, data))
         return found
 
-    def _blocks_with(self, commit: Commit, row: Row, boot: int, first_ms: int, last_ms: int) -> set[bytes]:
-        """The keys of the row's blocks that may hold readings of *boot* from *first_ms* to *last_ms*."""
+    def _blocks_with(
+        self, commit: Commit, row: Row, boot: int, first_ms: int, last_ms: int, hidden: bool = False
+    ) -> set[bytes]:
+        """The keys of the row's blocks that may hold readings of *boot* from *first_ms* to *last_ms*.
+
+        Blocks that were wholly hidden from the start are left out, unless *hidden*.
+        """
         found = {
             block
             for other_boot, low, high, block in commit.clock_entries.get(row.suffix, ())
@@ -246,8 +256,8 @@ class Views:
         start = keys.clock_from(row.suffix, boot, first_ms)
         stop = keys.after(keys.clock_from(row.suffix, boot, min(last_ms + row.widest, UINT64_MAX)))
         for key, value in self._store.scan(start, stop):
-            low, biased_t = _ENTRY.unpack(value)
-            if low <= last_ms:
+            low, biased_t = _ENTRY.unpack_from(value)
+            if low <= last_ms and (hidden or len(value) == _ENTRY.size):
                 _, _, log, change = keys.parse_clock(key)
                 found.add(keys.history_block(row.suffix, biased_t - _BIAS, log, change))
         return found
@@ -255,7 +265,7 @@ class Views:
     def receptions(self, commit: Commit, row: Row, boot: int, ms: int) -> list[Reception]:
         """All receptions of one reading, the one shown first."""
         found = []
-        for block_key in self._blocks_with(commit, row, boot, ms, ms):
+        for block_key in self._blocks_with(commit, row, boot, ms, ms, hidden=True):
             value = commit.get(block_key)
             if value is None:
                 continue
@@ -268,16 +278,21 @@ class Views:
         return [reception for _, reception in sorted(found, key=lambda pair: pair[0])]
 
     @staticmethod
-    def _enter(commit: Commit, row: Row, block_key: bytes, boot: int, times: list[int]) -> None:
-        """Enter a block's readings of *boot*, at sorted *times*, into the clock index."""
+    def _enter(commit: Commit, row: Row, block_key: bytes, boot: int, times: list[int], all_hidden: bool) -> None:
+        """Enter a block's readings of *boot*, at sorted *times*, into the clock index.
+
+        A block that is *all_hidden* has nothing that a later reading could be compared with: its entries say so.
+        """
         first_t, log, change = keys.parse_history(block_key)
         low = high = times[0]
         for ms in [*times[1:], None]:
             if ms is not None and ms - low <= CLOCK_RANGE:
                 high = ms
                 continue
-            commit.put(keys.clock_range(row.suffix, boot, high, log, change), _ENTRY.pack(low, first_t + _BIAS))
-            commit.clock_entries[row.suffix].append((boot, low, high, block_key))
+            entry = _ENTRY.pack(low, first_t + _BIAS)
+            commit.put(keys.clock_range(row.suffix, boot, high, log, change), entry + b"\0" if all_hidden else entry)
+            if not all_hidden:
+                commit.clock_entries[row.suffix].append((boot, low, high, block_key))
             row.widest = max(row.widest, high - low)
             if ms is not None:
                 low = high = ms
