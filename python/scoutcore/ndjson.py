@@ -246,7 +246,7 @@ def _read(file: BinaryIO, size: int) -> bytes:
     while True:
         data = read(size)
         if isinstance(data, str):
-            raise InvalidError("a file of text is opened in binary mode to be read as NDJSON")
+            raise InvalidError("NDJSON is read as bytes: open the file with mode 'rb'")
         if data is not None:
             return bytes(data)
         _more(file, None)  # it does not wait by itself
