@@ -7,7 +7,7 @@ from typing import Any
 from bench.harness import Contender, Goal, HotPath, Sample, Settings, both, node, python, repeat
 from bench.inputs import input_file
 from scoutcore import codec
-from scoutcore.dat import Change, Decoder, Encoder
+from scoutcore.dat import Decoder, Encoder
 
 
 def _stream(settings: Settings) -> bytes:
@@ -33,13 +33,18 @@ def decode_columns(settings: Settings) -> Sample:
     return repeat(lambda: codec.decode_changes(data, codec.scan_frames(data)), settings.changes, settings.repeats)
 
 
-def decode_objects(settings: Settings) -> Sample:
+def decode_objects(settings: Settings, piece_bytes: str) -> Sample:
+    """Through the Decoder, in pieces as a file or socket gives them."""
     data = _stream(settings)
+    step = int(piece_bytes)
+    pieces = [data[begin : begin + step] for begin in range(0, len(data), step)]
 
     def run() -> None:
-        for change in Decoder().feed(data):
-            assert isinstance(change, Change)
-            change.key, change.value  # noqa: B018
+        decoder = Decoder()
+        for piece in pieces:
+            for change in decoder.feed(piece):
+                change.key, change.value  # noqa: B018
+        decoder.close()
 
     return repeat(run, settings.changes, settings.repeats)
 
@@ -102,8 +107,8 @@ def _npm(what: str) -> Contender:
     return node("npm dat", "dat.js", lambda settings: [what, input_file("changes", settings), settings.repeats])
 
 
-def _ours(function: str) -> list[Contender]:
-    return both("scoutcore", f"bench.changes:{function}", slow_rounds=3)
+def _ours(function: str, *arguments: str) -> list[Contender]:
+    return both("scoutcore", f"bench.changes:{function}", *arguments, slow_rounds=3)
 
 
 _PROTOBUF = ["google.protobuf"]
@@ -137,7 +142,8 @@ PATHS = [
         "changes: decode to objects",
         "changes",
         [
-            *_ours("decode_objects"),
+            *_ours("decode_objects", str(1 << 20)),
+            python("scoutcore (c), at once", "bench.changes:decode_objects", str(1 << 30), backend="c"),
             python("protobuf", "bench.changes:protobuf_decode", needs=_PROTOBUF),
             _npm("decode"),
         ],

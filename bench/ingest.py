@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import islice
-from typing import Any
 
 from bench import ours
-from bench.harness import Goal, HotPath, Sample, Settings, both, node, once, python
+from bench.harness import Contender, Goal, HotPath, Sample, Settings, both, node, once, python
 from bench.inputs import input_file
 
 PLYVEL_BATCH = 1000
@@ -27,28 +27,31 @@ def scoutcore_file(settings: Settings, name: str) -> Sample:
         return once(run)
 
 
-def scoutcore_columns(settings: Settings, name: str) -> Sample:
-    """The same reports as arrays: codes of the series, times, data texts."""
+def scoutcore_columns(settings: Settings, name: str, data: str) -> Sample:
+    """The same reports as arrays: which series, when, and the data as one JSON array or, ``numbers``, as floats."""
     import orjson
 
-    lines = input_file(name, settings).read_bytes().splitlines()
+    series: dict[tuple[int, int, str], int] = {}
+    codes, times, boots, clocks, values = array("I"), array("q"), array("Q"), array("Q"), array("d")
+    with input_file(name, settings).open("rb") as file:
+        for line in file:
+            report = orjson.loads(line)
+            codes.append(series.setdefault((report["troop"], report["scout"], report["report"]), len(series)))
+            times.append(report["t"] * 1000)
+            values.append(report["data"]["value"])
+            if "b" in report:
+                boots.append(report["b"])
+                clocks.append(report["ms"])
+    column = values if data == "numbers" else orjson.dumps([{"value": value} for value in values])
+    clock = {"boot": boots, "ms": clocks} if boots else {}
     with ours.create(settings.path(DIRECTORY)) as db:
-        if not hasattr(db, "ingest_columns"):
-            raise SystemExit("Database has no ingest_columns yet")
-        pieces = []
-        for begin in range(0, len(lines), 50_000):
-            series: dict[Any, int] = {}
-            codes, times, texts, boots, clocks = [], [], [], [], []
-            for line in lines[begin : begin + 50_000]:
-                report = orjson.loads(line)
-                key = report["troop"], report["scout"], report["report"]
-                codes.append(series.setdefault(key, len(series)))
-                times.append(report["t"] * 1000)
-                texts.append(orjson.dumps(report["data"]))
-                boots.append(report.get("b"))
-                clocks.append(report.get("ms"))
-            pieces.append((list(series), codes, times, texts, boots, clocks))
-        raise SystemExit("ingest_columns: to be written with its signature")
+
+        def run() -> int:
+            result = db.ingest_columns(list(series), codes, times, column, **clock)
+            assert result.rejected == 0, result.errors[:3]
+            return result.accepted
+
+        return once(run)
 
 
 def plyvel_file(settings: Settings, name: str) -> Sample:
@@ -68,32 +71,61 @@ def plyvel_file(settings: Settings, name: str) -> Sample:
     return found
 
 
-def _path(title: str, name: str, pinoccio: float, plyvel: float | None) -> HotPath:
-    goals = [Goal("scoutcore (c)", "pinoccio-db", pinoccio)]
-    if plyvel:
-        goals.append(Goal("scoutcore (c)", "plyvel", plyvel))
-    return HotPath(
-        f"ingest: {title}",
-        "reports",
-        [
-            *both("scoutcore", "bench.ingest:scoutcore_file", name, writes=DIRECTORY),
-            python("plyvel", "bench.ingest:plyvel_file", name, needs=["orjson"], writes=DIRECTORY),
-            node(
-                "pinoccio-db",
-                "pinoccio.js",
-                lambda settings: ["ingest", settings.path(DIRECTORY), input_file(name, settings), PINOCCIO_CHUNK],
-                writes=DIRECTORY,
-                max_rounds=3,
-            ),
-        ],
-        goals,
-        [name],
-        peak_mib=150,
-    )
+def _contenders(name: str) -> list[Contender]:
+    return [
+        *both("scoutcore", "bench.ingest:scoutcore_file", name, writes=DIRECTORY),
+        python("plyvel", "bench.ingest:plyvel_file", name, needs=["orjson"], writes=DIRECTORY),
+        node(
+            "pinoccio-db",
+            "pinoccio.js",
+            lambda settings: ["ingest", settings.path(DIRECTORY), input_file(name, settings), PINOCCIO_CHUNK],
+            writes=DIRECTORY,
+            max_rounds=3,
+        ),
+    ]
 
+
+def _columns(name: str) -> list[Contender]:
+    return [
+        python(
+            f"scoutcore (c), {title}",
+            "bench.ingest:scoutcore_columns",
+            name,
+            data,
+            needs=["orjson", "scoutcore._native"],
+            backend="c",
+            writes=DIRECTORY,
+        )
+        for title, data in (("columns", "json"), ("columns of floats", "numbers"))
+    ]
+
+
+_OURS = "scoutcore (c)"
+_COLUMNS = Goal("scoutcore (c), columns", _OURS, 2)
 
 PATHS = [
-    _path("NDJSON file", "reports", 14, 8),
-    _path("NDJSON file with boot/ms", "reports-clocked", 10, None),
-    _path("Library 1 with links", "library", 10, None),
+    HotPath(
+        "ingest: NDJSON file",
+        "reports",
+        [*_contenders("reports"), *_columns("reports")],
+        [Goal(_OURS, "pinoccio-db", 14), Goal(_OURS, "plyvel", 8), _COLUMNS],
+        ["reports"],
+        peak_mib=150,
+    ),
+    HotPath(
+        "ingest: NDJSON file with boot/ms",
+        "reports",
+        [*_contenders("reports-clocked"), *_columns("reports-clocked")],
+        [Goal(_OURS, "pinoccio-db", 10), _COLUMNS],
+        ["reports-clocked"],
+        peak_mib=150,
+    ),
+    HotPath(
+        "ingest: Library 1 with links",
+        "reports",
+        _contenders("library"),
+        [Goal(_OURS, "pinoccio-db", 10)],
+        ["library"],
+        peak_mib=150,
+    ),
 ]

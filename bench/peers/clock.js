@@ -8,21 +8,29 @@ exports.now = function () {
   return Number(process.hrtime.bigint()) / 1e9
 }
 
-// The times of `repeats` runs of `run`, after `warm` that do not count.
-exports.repeat = async function (run, repeats, warm) {
-  const times = []
-  for (let i = -warm; i < repeats; i++) {
-    if (global.gc) global.gc()
-    const begin = exports.now()
-    await run()
-    if (i >= 0) times.push(exports.now() - begin)
-  }
-  return times
+// CPU seconds of the main thread.
+exports.busy = function () {
+  const stat = fs.readFileSync('/proc/self/task/' + process.pid + '/stat', 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
-exports.say = function (seconds, count, more) {
+// The times of `repeats` runs of `run`, after `warm` that do not count, and the CPU seconds of them all.
+exports.repeat = async function (run, repeats, warm) {
+  for (let i = 0; i < warm; i++) await run()
+  const seconds = []
+  const busy = exports.busy()
+  for (let i = 0; i < repeats; i++) {
+    const begin = exports.now()
+    await run()
+    seconds.push(exports.now() - begin)
+  }
+  return { seconds, busy: exports.busy() - busy }
+}
+
+exports.say = function (times, count) {
   const peak = Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1])
   const used = process.resourceUsage()
   const cpu = (used.userCPUTime + used.systemCPUTime) / 1e6
-  process.stdout.write(JSON.stringify(Object.assign({ seconds, count, cpu, peak_kib: peak }, more)) + '\n')
+  process.stdout.write(JSON.stringify(Object.assign({ count, cpu, peak_kib: peak }, times)) + '\n')
 }

@@ -9,7 +9,7 @@
 //   node pinoccio.js last DIR FILE COUNT       COUNT last values, by a get() of its LevelDB: its own get() reads a scout
 
 const fs = require('fs')
-const { now, say } = require('./clock')
+const { busy, now, say } = require('./clock')
 const open = require('pinoccio-db')
 
 console.log = function () {} // pinoccio-db tells of every troop that it writes
@@ -46,7 +46,7 @@ async function ingest () {
   let count = 0
   let chunk = []
   let rest = ''
-  const begin = now()
+  const begin = [now(), busy()]
   for await (const data of fs.createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 20 })) {
     const lines = (rest + data).split('\n')
     rest = lines.pop()
@@ -69,7 +69,7 @@ function parsed () {
 
 async function report () {
   const reports = parsed().slice(0, Number(argument))
-  const begin = now()
+  const begin = [now(), busy()]
   for (const one of reports) await save([one])
   return [reports.length, begin]
 }
@@ -83,7 +83,7 @@ function series () {
 async function history () {
   const all = series()
   let count = 0
-  const begin = now()
+  const begin = [now(), busy()]
   for (const one of all) {
     await new Promise(function (resolve, reject) {
       const stream = db.stats(one.troop, one.scout, one.report)
@@ -98,7 +98,7 @@ async function history () {
 async function last () {
   const all = series()
   const count = Number(argument)
-  const begin = now()
+  const begin = [now(), busy()]
   for (let i = 0; i < count; i++) {
     const one = all[i * 7919 % all.length]
     await new Promise(function (resolve, reject) {
@@ -110,7 +110,7 @@ async function last () {
 }
 
 troop().then({ ingest, report, history, last }[what]).then(function ([count, begin]) {
-  say([now() - begin], count)
+  say({ seconds: [now() - begin[0]], busy: busy() - begin[1] }, count)
 }).catch(function (err) {
   console.error(err)
   process.exit(1)
