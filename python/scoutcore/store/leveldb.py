@@ -63,7 +63,12 @@ class LevelDBStore:
                     db.put(fence, b"")
             return db
         except (plyvel.Error, OSError) as problem:
-            raise StorageError(f"LevelDB cannot open {self._path}: {problem}") from problem
+            raise self._failure("open", problem) from problem
+
+    def _failure(self, what: str, problem: Exception) -> StorageError:
+        reason = problem.args[0] if problem.args else ""
+        said = reason.decode(errors="replace") if isinstance(reason, bytes) else problem  # plyvel gives LevelDB's bytes
+        return StorageError(f"LevelDB cannot {what} {self._path}: {said}")
 
     def _opened(self) -> plyvel.DB:
         """LevelDB, opened again where it could not be before; the lock is held."""
@@ -90,7 +95,7 @@ class LevelDBStore:
                 if db is not None:
                     return read(db)
             except plyvel.Error as problem:
-                raise StorageError(f"LevelDB cannot read {self._path}: {problem}") from problem
+                raise self._failure("read", problem) from problem
             finally:
                 self._readers.pop(me, None)
             with self._lock:
@@ -105,7 +110,7 @@ class LevelDBStore:
             if db is not None:
                 return db.get(key, verify_checksums=True)  # type: ignore[no-any-return]
         except plyvel.Error as problem:
-            raise StorageError(f"LevelDB cannot read {self._path}: {problem}") from problem
+            raise self._failure("read", problem) from problem
         finally:
             self._readers.pop(me, None)
         value: bytes | None = self._read(lambda db: db.get(key, verify_checksums=True))
@@ -156,7 +161,7 @@ class LevelDBStore:
                 self._shut()
                 with suppress(StorageError):  # whoever comes next tries again
                     self._opened()
-                raise StorageError(f"LevelDB cannot write {self._path}: {problem}") from problem
+                raise self._failure("write", problem) from problem
 
     def publish(self) -> None:
         # LevelDB's own sync covers only its newest log.
