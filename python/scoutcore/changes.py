@@ -176,12 +176,6 @@ class Writer:
                     os.close(handle)
             self._new_names = False
 
-    def head_digest(self) -> bytes:
-        """D(n) of the last change appended."""
-        if self.position.interval == self.position.size:
-            return self.position.digest
-        return self._running.digest()
-
     def close(self) -> None:
         """Close the file."""
         if self._file:

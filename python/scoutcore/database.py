@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import uuid as uuids
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -13,14 +12,15 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Final, Generic, Literal, TypeVar, overload
+from typing import Any, BinaryIO, Generic, Literal, TypeVar, overload
 
 import msgspec
 
-from scoutcore import codec, keys, registers
+from scoutcore import keys, registers
+from scoutcore.appender import Appender
 from scoutcore.clock import WriteClock, system_time
 from scoutcore.codec import cut
-from scoutcore.codec.columns import ChangeColumns, PointColumns, offsets_of
+from scoutcore.codec.columns import PointColumns
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
 from scoutcore.column_ingest import BATCH_ROWS, Column, rows_of, slice_reports
 from scoutcore.commit import Commit
@@ -53,8 +53,6 @@ from scoutcore.watch import Event, Hub, Watch
 
 T = TypeVar("T")
 Durability = Literal["process", "power"]
-
-_SUBSET: Final = b"sensor"
 
 
 @dataclass(frozen=True)
@@ -169,6 +167,7 @@ class Database:
         self._metadata = Metadata(self._store, self._logs, self._clock, self._max_change)
         self._rows = Rows(self._logs)
         self._views = Views(self._store, self._logs)
+        self._appender = Appender(self._logs, self._rows, self._views, self._clock, self._max_change)
         self._gatherer = self._new_gatherer(self._resolve)
         if self._packer:
             self._packer.logs = self._logs
@@ -427,80 +426,12 @@ class Database:
             first += len(some)
 
     def _append(self, commit: Commit, batch: Batch) -> None:
-        """Write a batch as changes of our own log, and into the views."""
-        if not batch.codes:
-            return
-        if batch.unstamped:
-            last = self._clock.take(len(batch.unstamped))
-            for stamp, index in enumerate(batch.unstamped, last - len(batch.unstamped) + 1):
-                batch.points.t[index] = stamp
-        else:
-            last = self._clock.take()
-        rows = [self._rows.get(commit, *series) for series in batch.series]
-        blocks = codec.encode_blocks(batch.points, batch.codes, last)
-        block_rows = [rows[number] for number in blocks.series]
-        sizes = [end - first for first, end in zip(blocks.firsts, blocks.firsts[1:], strict=False)]
-        count = len(block_rows)
-        row_keys = [row.wire_key for row in block_rows]
-        key_offsets = offsets_of(map(len, row_keys))
-        log = self._logs.room_for(commit, count)
-        while True:
-            before, after = array("I"), array("I")
-            versions: dict[int, int] = {}
-            for number, row, size in zip(blocks.series, block_rows, sizes, strict=True):
-                version = versions.get(number)
-                if version is None:
-                    version = row.own_count if row.own_log == log.number else 0
-                before.append(version)
-                versions[number] = version + size
-                after.append(min(version + size, UINT32_MAX))
-            columns = ChangeColumns(
-                _SUBSET,
-                array("Q", bytes(8 * count)),
-                array("Q", [len(_SUBSET)]) * count,
-                b"".join(row_keys),
-                key_offsets[:-1],
-                key_offsets[1:],
-                blocks.data,
-                blocks.offsets[:-1],
-                blocks.offsets[1:],
-                array("I", range(log.head + 1, log.head + 1 + count)),
-                before,
-                after,
-            )
-            frames, _ = codec.encode_changes(columns)
-            if max(versions.values()) <= self._max_change and self._logs.fits(log, frames):
-                break
-            log = self._logs.start_own(commit)
-        first = self._logs.append(commit, log, "sensor", frames, count)
-        for number, version in versions.items():
-            rows[number].own_log = log.number
-            rows[number].own_count = version
-        self._views.add(
-            commit, log, range(first, first + count), block_rows, blocks.data, blocks.offsets[:-1], blocks.offsets[1:]
-        )
+        self._appender.append(commit, batch)
         if self._hub:
             commit.events += self._visible(batch.points, batch.codes, batch.series)
 
     def _append_point(self, commit: Commit, series: Series, point: Parsed) -> Point:
-        """Write a batch of one: the same as :meth:`_append`, with one crossing into C and no columns."""
-        write_time = self._clock.take()
-        t = write_time if point.t is None else point.t
-        boot, ms = point.clock
-        clock = None if boot is None or ms is None else (boot, ms)
-        row = self._rows.get(commit, *series)
-        log = self._logs.room_for(commit, 1)
-        while True:
-            version = row.own_count if row.own_log == log.number else 0
-            versions = log.head + 1, version, version + 1
-            frame, start = codec.encode_point(row.wire_key, versions, write_time, t, clock, point.data)
-            if version < self._max_change and self._logs.fits(log, frame):
-                break
-            log = self._logs.start_own(commit)
-        change = self._logs.append(commit, log, "sensor", frame, 1)
-        row.own_log, row.own_count = log.number, version + 1
-        self._views.add_point(commit, log, change, row, frame[start:], write_time, t, clock, point.data)
-        stored = Point(*series, t, point.data, boot, ms)
+        stored = self._appender.append_point(commit, series, point)
         if self._hub and not self._metadata.is_deleted(series.troop, series.scout):
             commit.events.append(stored)
         return stored

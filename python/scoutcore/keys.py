@@ -15,7 +15,6 @@ from scoutcore.errors import InvalidError, ReportError
 
 MIN_KEY_LENGTH: Final = 32
 MAX_REPORT_BYTES: Final = 200
-UID_LENGTH: Final = 16
 
 _SHOWN_BITS: Final = 128
 _UID = re.compile(r"[A-Za-z0-9_-]{16}", re.ASCII)

@@ -142,5 +142,5 @@ def test_a_file(db: Database, tmp_path: Path) -> None:
 
 
 def test_a_file_of_text(db: Database) -> None:
-    with pytest.raises(InvalidError, match="binary mode"):
+    with pytest.raises(InvalidError, match="mode 'rb'"):
         db.ingest(io.StringIO(LINE.decode()))  # type: ignore[arg-type]
