@@ -1,0 +1,127 @@
+"""What is done to a database while it is killed: run as a program, with the shim preloaded.
+
+For n = 1, 2, 3 … it copies a prepared database, forks, and lets the child die at its n-th call that changes files; until
+one lives through. After each, somebody else looks at what is left, and says so with a line.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scoutcore import database
+from scoutcore.store import leveldb
+
+KEY = "the key of the troop that is killed"
+Act = Callable[[Path, Callable[[], None]], None]
+
+
+def prepare(path: Path) -> None:
+    """A database with some of everything, that was packed once."""
+    with database.open(path) as db:
+        db.troops.create(key=KEY, name="killed")
+        for number in range(3):
+            db.ingest(reports(number))
+            db.scouts.update(1, number, name=f"scout {number}")
+            if number == 1:
+                db.pack()
+
+
+def reports(number: int) -> list[dict[str, object]]:
+    """A batch: some with clocks, each of these heard twice."""
+    clocked = [
+        {"troop": 1, "scout": number, "report": "temp", "data": n, "boot": 1, "ms": n % 20, "t": 1000 * n + number}
+        for n in range(40)
+    ]
+    return [*clocked, *({"troop": 1, "scout": 9, "report": "unclocked", "data": [number, n]} for n in range(5))]
+
+
+def create(path: Path, acknowledge: Callable[[], None]) -> None:
+    shutil.rmtree(path)
+    prepare(path)
+    acknowledge()
+
+
+def commit(path: Path, acknowledge: Callable[[], None], durability: database.Durability = "process") -> None:
+    with database.open(path, durability=durability) as db:
+        arm()
+        db.ingest(reports(7))
+        acknowledge()
+        db.scouts.update(1, 7, name="killed")
+        db.ingest(reports(8))
+
+
+def commit_power(path: Path, acknowledge: Callable[[], None]) -> None:
+    commit(path, acknowledge, "power")
+
+
+def commit_through_a_full_buffer(path: Path, acknowledge: Callable[[], None]) -> None:
+    """LevelDB begins a new log and writes its memory into a table meanwhile."""
+    leveldb.WRITE_BUFFER_BYTES = 65_536  # type: ignore[misc]
+    with database.open(path) as db:
+        db.report(1, 5, "large", "x" * 70_000)
+        arm()
+        db.ingest(reports(7))
+        acknowledge()
+        db.report(1, 5, "large", "y" * 70_000)
+
+
+def pack(path: Path, acknowledge: Callable[[], None]) -> None:
+    with database.open(path) as db:
+        arm()
+        db.pack()
+        acknowledge()
+
+
+def reopen(path: Path, acknowledge: Callable[[], None]) -> None:
+    arm()
+    database.open(path).close()
+    acknowledge()
+
+
+ACTS: dict[str, Act] = {
+    act.__name__: act for act in (create, commit, commit_power, commit_through_a_full_buffer, pack, reopen)
+}
+_fatal = 0
+_torn = 0
+
+
+def arm() -> None:
+    """The calls count from here."""
+    ctypes.CDLL(None).shim_arm(_fatal, _torn)
+
+
+def main() -> None:
+    global _fatal, _torn  # noqa: PLW0603
+    name, torn, prepared, path = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+    act = ACTS[name]
+    acknowledged = mmap.mmap(-1, 1)
+    for number in range(1, 1000):
+        shutil.copytree(prepared, path)
+        acknowledged[0] = 0
+        child = os.fork()
+        if child == 0:
+            _fatal, _torn = number, torn
+            if act is create:
+                arm()
+
+            def acknowledge() -> None:
+                acknowledged[0] = 1
+
+            act(path, acknowledge)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(number, os.WTERMSIG(status), os.WEXITSTATUS(status), acknowledged[0], flush=True)
+        sys.stdin.readline()
+        shutil.rmtree(path)
+        if not os.WIFSIGNALED(status):
+            return
+
+
+if __name__ == "__main__":
+    main()

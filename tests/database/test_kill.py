@@ -1,0 +1,142 @@
+"""kill -9, in the middle of ingest and at every call that changes files (promises 1, 7 and 11)."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import scoutcore
+from tests.database import killed
+from tests.database.child import ROOT, environment, start
+from tests.database.compare import assert_shows
+from tests.database.logs import content_of
+from tests.model import Content
+
+KILLS = int(os.environ.get("SCOUTCORE_KILLS", "20"))
+"""How often ingest is killed; 200 for the long run."""
+
+INGEST = """
+import sys, threading
+import scoutcore
+
+with scoutcore.open(sys.argv[1]) as db:
+    if not len(db.troops):
+        db.troops.create(key="k" * 32)
+    begin = sum(points for _, _, report, points, _ in db.counts() if report == "number")
+    threading.Thread(target=lambda: [db.pack() for _ in iter(int, 1)], daemon=True).start()
+
+    def reports():
+        for number in range(begin, 10**9):
+            scout = number % 5
+            yield {"troop": 1, "scout": scout, "report": "number", "data": number}
+            # Each of these is heard twice, the second time with another time.
+            yield {"troop": 1, "scout": scout, "report": "heard", "data": number, "boot": 1, "ms": number // 2 * 10}
+
+    import scoutcore.database
+    scoutcore.database.BATCH_ITEMS = 300
+    print("begin", begin, flush=True)
+    db.ingest(reports(), progress=lambda result, size: print(begin + result.accepted // 2, flush=True))
+"""
+
+
+def test_in_the_middle_of_ingest(path: Path) -> None:
+    chance = random.Random(7)
+    acknowledged = 0
+    for kill in range(KILLS):
+        with start(INGEST, path, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stdout.readline().startswith("begin")
+            time.sleep(chance.random() * 0.3)
+            process.send_signal(signal.SIGKILL)
+            told = process.stdout.read().rpartition("\n")[0].split()
+        if told:
+            assert int(told[-1]) >= acknowledged
+            acknowledged = int(told[-1])
+        with scoutcore.open(path) as db:
+            assert db.recovered == []
+            numbers = sorted(point.data for scout in range(5) for point in db.history(1, scout, "number"))
+            assert numbers == list(range(len(numbers)))
+            assert len(numbers) >= acknowledged
+            acknowledged = len(numbers)
+            heard = [point.data for scout in range(5) for point in db.history(1, scout, "heard")]
+            assert len(heard) == len({number // 2 * 10 + number % 5 * 10**9 for number in range(len(numbers))})
+            if kill % 10 == 9 or kill == KILLS - 1:
+                assert_shows(db, content_of(db), receptions=False)
+    assert acknowledged > 0
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = os.environ.get("CC") or shutil.which("cc")
+    if sys.platform != "linux" or not compiler:
+        pytest.skip("needs Linux and a C compiler, for a library that is preloaded")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    source = Path(__file__).with_name("shim.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
+    return library
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Content]:
+    path = tmp_path_factory.mktemp("prepared") / "prepared.scout"
+    killed.prepare(path)
+    with scoutcore.open(path) as db:
+        return path, content_of(db)
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["before the call", "in mid-write"])
+@pytest.mark.parametrize("name", killed.ACTS)
+def test_at_every_call(
+    name: str, torn: bool, shim: Path, prepared: tuple[Path, Content], path: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.database.killed", name, str(int(torn)), str(prepared[0]), str(path)]
+    env = environment(LD_PRELOAD=str(shim))
+    pipe = subprocess.PIPE
+    outcomes = []
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdin=pipe, stdout=pipe, text=True, bufsize=1) as process:
+        assert process.stdin
+        assert process.stdout
+        for line in process.stdout:
+            number, killed_by, returned, acknowledged = map(int, line.split())
+            assert number == len(outcomes) + 1
+            assert killed_by in (0, signal.SIGKILL)
+            assert returned == 0
+            outcomes.append(killed_by)
+            assert_whole(path, name, bool(acknowledged), prepared[1])
+            process.stdin.write("\n")
+        assert process.wait() == 0
+    assert outcomes[-1] == 0
+    assert len(outcomes) > 1
+    assert set(outcomes[:-1]) == {signal.SIGKILL}
+
+
+def assert_whole(path: Path, name: str, acknowledged: bool, before: Content) -> None:
+    """What is left opens, and shows what its log says: all or nothing of each commit, and all that was acknowledged."""
+    with scoutcore.open(path) as db:
+        assert db.recovered == []
+        content = content_of(db)
+        assert_shows(db, content)
+        numbers = {row.scout for row in content.receptions if row.report == "temp"}
+        if name == "create":
+            assert numbers in [set(range(number)) for number in range(3 if acknowledged else 0, 4)]
+        else:
+            for row, receptions in before.receptions.items():
+                assert content.receptions[row][: len(receptions)] == receptions
+            assert content.edits[: len(before.edits)] == before.edits
+        if name.startswith("commit"):
+            assert numbers in [{0, 1, 2}, {0, 1, 2, 7}, {0, 1, 2, 7, 8}][acknowledged:]
+        if not len(db.troops):
+            db.troops.create(key=killed.KEY)
+        db.ingest(killed.reports(3), strict=True)
+        db.pack()
+        after = content_of(db)
+        assert_shows(db, after)
+        assert sum(map(len, after.receptions.values())) == sum(map(len, content.receptions.values())) + 45
