@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 
 from scoutcore import keys
@@ -13,6 +14,20 @@ from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.rows import Rows
 from scoutcore.views import Views
+
+
+def by_subset(columns: ChangeColumns) -> Iterator[tuple[str, ChangeColumns]]:
+    """Runs of changes of one subset.
+
+    Raises:
+        InvalidError: a change of a subset that no log has.
+    """
+    subsets = cut(columns.subset_data, columns.subset_starts, columns.subset_ends)
+    for subset, group in groupby(range(len(subsets)), subsets.__getitem__):
+        numbers = list(group)
+        if subset not in (b"sensor", b"troop"):
+            raise InvalidError(f"change {columns.change[numbers[0]]} is of no subset that a log has")
+        yield subset.decode(), columns.part(numbers[0], numbers[-1] + 1)
 
 
 class Applier:
@@ -31,18 +46,12 @@ class Applier:
             CorruptError: a block of points that is wrong.
             InvalidError: a change whose subset, key or value cannot be.
         """
-        subsets = cut(columns.subset_data, columns.subset_starts, columns.subset_ends)
-        for subset, group in groupby(range(len(subsets)), subsets.__getitem__):
-            numbers = list(group)
-            first, end = numbers[0], numbers[-1] + 1
-            part = columns.part(first, end)
-            if subset == b"sensor":
+        for subset, part in by_subset(columns):
+            if subset == "sensor":
                 self._sensor(commit, log, part)
-            elif subset == b"troop":
+            else:
                 for change in part.to_objects():
                     self._metadata.apply(commit, log, change)
-            else:
-                raise InvalidError(f"change {columns.change[first]} is of no subset that a log has")
 
     def _sensor(self, commit: Commit, log: Log, columns: ChangeColumns) -> None:
         rows = []

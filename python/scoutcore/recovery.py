@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import uuid as uuids
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import plyvel
 
 from scoutcore import changes, codec, keys
-from scoutcore.apply import Applier
+from scoutcore.apply import Applier, by_subset
 from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import ChangeColumns
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
-from scoutcore.errors import StorageError
+from scoutcore.errors import CorruptError, StorageError, TruncatedError
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.rows import Rows
@@ -40,7 +42,7 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         store = LevelDBStore(directory.leveldb)
         try:
             if not any(Logs(store, directory.identity).holes()):
-                return store, []
+                return store, _said(directory, adopt(store, directory))
         except BaseException:
             store.close()
             raise
@@ -57,13 +59,18 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
     try:
         messages += _cut(store, directory)
         rebuild(store, directory.identity, directory.changes)
+        messages += adopt(store, directory)
     except BaseException:
         store.close()
         raise
     store.close()
+    return LevelDBStore(directory.leveldb), _said(directory, messages)
+
+
+def _said(directory: Directory, messages: list[str]) -> list[str]:
     for message in messages:
         _log.warning("%s: %s", directory.path, message)
-    return LevelDBStore(directory.leveldb), messages
+    return messages
 
 
 def _keep_copy(path: Path) -> Path:
@@ -104,6 +111,49 @@ def rebuild(store: Store, identity: bytes, directory: Path | None) -> None:
             applier.apply(commit, log, columns)
             store.write(commit.puts, sync=False)
             rows.trim()
+
+
+def adopt(store: Store, directory: Directory) -> list[str]:
+    """Bring changes files and log together again where the files have more than LevelDB says.
+
+    What a pack that was killed left in them is cut off: it is all in LevelDB. Where LevelDB is older than the files, as
+    in a backup, the changes that only they have are taken into log and views.
+    """
+    logs = Logs(store, directory.identity)
+    messages = []
+    for log in logs.by_number:
+        path = directory.changes / str(uuids.UUID(bytes=log.uuid))
+        files = [file for file in sorted(path.glob("*.changes")) if file.name >= changes.file_name(log.packed.file)]
+        if [file.stat().st_size for file in files] in ([], [log.packed.size]):
+            continue
+        before = log.head
+        _adopt_log(store, logs, log, files)
+        if log.head > before:
+            messages.append(
+                f"log {path.name} was behind its changes files: changes {before + 1} to {log.head} are back"
+            )
+        for file in files:
+            if file.name == changes.file_name(log.packed.file):
+                os.truncate(file, log.packed.size)
+            else:
+                file.unlink()
+    return messages
+
+
+def _adopt_log(store: Store, logs: Logs, log: Log, files: list[Path]) -> None:
+    """Append the whole changes that *files* have behind the log's head, and apply them."""
+    applier = Applier(logs, Metadata(store, logs, WriteClock()), Rows(logs), Views(store, logs))
+    with suppress(CorruptError, TruncatedError):  # the end that was being written
+        for columns in changes.Reader(files).columns():
+            numbers = columns.change
+            if not numbers or numbers[0] > log.head + 1:
+                return
+            commit = Commit(store)
+            for subset, part in by_subset(columns.part(min(log.head + 1 - numbers[0], len(numbers)), len(numbers))):
+                frames, _ = codec.encode_changes(part)
+                logs.append(commit, log, subset, frames, len(part.change))
+                applier.apply(commit, log, part)
+            store.write(commit.puts, sync=False)
 
 
 def changes_of(logs: Logs, log: Log, directory: Path | None) -> Iterator[ChangeColumns]:

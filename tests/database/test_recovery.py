@@ -120,3 +120,53 @@ def test_a_damaged_table_is_not_served(tmp_path: Path) -> None:
     table.write_bytes(damaged)
     with pytest.raises(StorageError, match=r"LevelDB cannot (read|open)"), scoutcore.open(path) as db:
         dump(db)
+
+
+def test_leveldb_older_than_the_changes_files(tmp_path: Path) -> None:
+    """As in a backup that was taken while the database was at work: no number is given twice, nothing is lost."""
+    path, backup = tmp_path / "a.scout", tmp_path / "backup"
+    fill(path, 2)
+    with scoutcore.open(path) as db:
+        db.pack()
+    shutil.copytree(path / "db", backup)
+    fill(path, 3)
+    with scoutcore.open(path) as db:
+        db.troops.create(name="later", key="l" * 32)
+        db.pack()
+        before, counts, log = dump(db), list(db.counts()), db.id
+        (packed,) = (path / "changes" / log).iterdir()
+        whole = packed.read_bytes()
+    shutil.rmtree(path / "db")
+    shutil.copytree(backup, path / "db")
+    with scoutcore.open(path) as db:
+        assert db.id == log
+        assert len(db.recovered) == 1
+        assert "was behind its changes files" in db.recovered[0]
+        assert dump(db) == before
+        assert list(db.counts()) == counts
+        db.pack()
+        assert packed.read_bytes() == whole
+        db.report(1, 1, "r", "after")
+        db.pack()
+        assert packed.read_bytes().startswith(whole)
+    with scoutcore.open(path) as db:
+        assert db.recovered == []
+        assert [point.data for point in db.history(1, 1, "r", reverse=True, limit=1)] == ["after"]
+
+
+@pytest.mark.parametrize("tail", [b"", b"\x11", b"\x11\x02garbage", b"garbage" * 100], ids=len)
+def test_what_a_killed_pack_left_is_cut_off(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / "a.scout"
+    fill(path, 1)
+    with scoutcore.open(path) as db:
+        db.pack()
+        before, log = dump(db), db.id
+    directory = path / "changes" / log
+    (packed,) = directory.iterdir()
+    whole = packed.read_bytes()
+    packed.write_bytes(whole + tail)
+    (directory / "0000000900.changes").write_bytes(tail)
+    with scoutcore.open(path) as db:
+        assert (dump(db), db.id, db.recovered) == (before, log, [])
+    assert packed.read_bytes() == whole
+    assert list(directory.iterdir()) == [packed]
