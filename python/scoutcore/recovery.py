@@ -29,6 +29,8 @@ from scoutcore.views import Views
 
 _VIEWS: Final = (keys.VIEW, keys.HISTORY, keys.CLOCK, keys.DELETED, keys.KEY_DIGEST)
 _STEP: Final = 10_000
+_MENDING: Final = keys.META + b"mending"
+"""There while a database is being mended: what there is to say of it."""
 _log = logging.getLogger("scoutcore")
 
 
@@ -37,33 +39,33 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
 
     Raises:
         StorageError: it cannot be mended here; what there was is kept beside it.
+        CorruptError: so it is with a changes file.
     """
+    messages: list[str] = []
     try:
         store = LevelDBStore(directory.leveldb)
         try:
-            if not any(Logs(store, directory.identity).holes()):
+            begun = store.get(_MENDING)
+            if begun is None and not any(Logs(store, directory.identity).holes()):
                 return store, _said(directory, adopt(store, directory))
         except BaseException:
             store.close()
             raise
-        reason = "a log has a hole"
         store.close()
+        if begun is None:
+            messages = ["a log has a hole"]
     except StorageError as problem:
         # A disk that is full or refuses is no damage.
         if not isinstance(problem.__cause__, plyvel.CorruptionError):
             raise
-        reason = str(problem)
-    kept = _keep_copy(directory.leveldb)
-    messages = [f"{reason}; what there was is kept in {kept}"]
+        messages = [str(problem)]
+    if messages:
+        messages[0] += f"; what there was is kept in {_keep_copy(directory.leveldb)}"
     store = LevelDBStore(directory.leveldb, paranoid=False)
     try:
-        messages += _cut(store, directory)
-        rebuild(store, directory.identity, directory.changes)
-        messages += adopt(store, directory)
-    except BaseException:
+        messages = _mend(store, directory, messages)
+    finally:
         store.close()
-        raise
-    store.close()
     return LevelDBStore(directory.leveldb), _said(directory, messages)
 
 
@@ -77,17 +79,32 @@ def _keep_copy(path: Path) -> Path:
     number = 1
     while (copy := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    shutil.copytree(path, copy)
+    try:
+        shutil.copytree(path, copy)
+    except OSError as problem:
+        shutil.rmtree(copy, ignore_errors=True)
+        raise StorageError(f"{path} is damaged, and cannot be copied before it is mended: {problem}") from problem
     return copy
 
 
-def _cut(store: Store, directory: Directory) -> list[str]:
+def _mend(store: LevelDBStore, directory: Directory, messages: list[str]) -> list[str]:
+    """Cut the logs at their gaps and build the views anew; what was said of it, also before an interruption."""
+    begun = store.get(_MENDING)
+    if begun is not None:
+        messages = begun.decode().split("\n") + messages
     logs = Logs(store, directory.identity)
-    messages = []
-    for log, last in list(logs.holes()):
+    holes = list(logs.holes())
+    for log, last in holes:
         lost = log.head - last
         messages.append(f"log {uuids.UUID(bytes=log.uuid)} was cut behind change {last}: {lost} changes are lost here")
+    # Without this, views that are half built would be taken for whole ones after an interruption.
+    store.write({_MENDING: "\n".join(messages).encode()}, sync=True)
+    for log, last in holes:
         store.write(logs.cut(log, last), sync=True)
+    rebuild(store, directory.identity, directory.changes)
+    messages += adopt(store, directory)
+    store.publish()
+    store.write({_MENDING: None}, sync=True)
     return messages
 
 

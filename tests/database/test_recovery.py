@@ -10,7 +10,8 @@ import pytest
 
 import scoutcore
 from scoutcore import keys, recovery
-from scoutcore.errors import StorageError
+from scoutcore.errors import CorruptError, StorageError
+from scoutcore.store.leveldb import LevelDBStore
 
 
 def fill(path: Path, batches: int = 6) -> None:
@@ -170,3 +171,100 @@ def test_what_a_killed_pack_left_is_cut_off(tmp_path: Path, tail: bytes) -> None
         assert (dump(db), db.id, db.recovered) == (before, log, [])
     assert packed.read_bytes() == whole
     assert list(directory.iterdir()) == [packed]
+
+
+def damage(path: Path) -> None:
+    """A record with a wrong checksum behind the end of LevelDB's log: with paranoid checks it refuses to open."""
+    with max((path / "db").glob("*.log")).open("ab") as file:
+        file.write(b"\xff\xff\xff\xff\x09\x00\x01not a log")
+
+
+def test_mending_that_is_interrupted_anywhere_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.scout"
+    fill(path, 3)
+    with scoutcore.open(path) as db:
+        before, log = dump(db), db.id
+    fill(path, 1)
+    gap = sorted(chunks(path), key=lambda key: keys.parse_log_chunk(key)[0])[7]
+    with plyvel.DB(str(path / "db")) as db:
+        db.delete(gap)
+
+    class Interrupted(BaseException):
+        pass
+
+    def open_with(writes: int) -> scoutcore.Database:
+        left = iter(range(writes))
+
+        def write(self: LevelDBStore, puts: object, sync: bool) -> None:
+            if next(left, None) is None:
+                raise Interrupted
+            real(self, puts, sync)
+
+        with monkeypatch.context() as patch:
+            real = LevelDBStore.write
+            patch.setattr(LevelDBStore, "write", write)
+            return scoutcore.open(trial)
+
+    done = 0
+    while True:
+        trial = tmp_path / f"trial-{done}.scout"
+        shutil.copytree(path, trial)
+        try:
+            open_with(done).close()
+            break
+        except Interrupted:
+            pass
+        with scoutcore.open(trial) as db:
+            assert dump(db) == before
+            copies = [entry for entry in trial.iterdir() if entry.name.startswith("db.damaged")]
+            assert len(copies) == (2 if done == 0 else 1)
+            if db.recovered:
+                assert "kept in" in db.recovered[0]
+                assert db.recovered[-1].startswith(f"log {log} was cut behind change")
+        with scoutcore.open(trial) as db:
+            assert db.recovered == []
+            assert dump(db) == before
+        shutil.rmtree(trial)
+        done += 1
+    assert done > 10
+
+
+def test_a_database_that_cannot_be_mended_is_never_served_and_copied_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.scout"
+    fill(path, 2)
+    with scoutcore.open(path) as db:
+        db.pack()
+        before = dump(db)
+    (file,) = path.glob("changes/*/*.changes")
+    whole = file.read_bytes()
+    file.write_bytes(b"\0" + whole[1:])
+    damage(path)
+    for _ in range(3):
+        with pytest.raises(CorruptError, match="changes"):
+            scoutcore.open(path)
+    assert len(list(path.glob("db.damaged-*"))) == 1
+    file.write_bytes(whole)
+    with scoutcore.open(path) as db:
+        assert dump(db) == before
+        assert len(db.recovered) == 1
+
+
+def test_damage_that_cannot_be_copied_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.scout"
+    fill(path, 1)
+    damage(path)
+    before = {file.name: file.read_bytes() for file in (path / "db").iterdir() if file.suffix in (".log", ".ldb")}
+    with monkeypatch.context() as patch:
+
+        def full(source: Path, target: Path) -> None:
+            target.mkdir()
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(shutil, "copytree", full)
+        with pytest.raises(StorageError, match=r"cannot be copied before it is mended: .*No space left"):
+            scoutcore.open(path)
+    assert not list(path.glob("db.damaged-*"))
+    after = {file.name: file.read_bytes() for file in (path / "db").iterdir() if file.suffix in (".log", ".ldb")}
+    assert after == before
+    with scoutcore.open(path) as db:
+        assert len(db.recovered) == 1
