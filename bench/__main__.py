@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.harness import PEERS, Goal, Result, Settings, measure
+from bench.harness import PEERS, Goal, HotPath, Result, Settings, measure
 from bench.paths import PATHS
 
 PYTHON_PACKAGES = ("scoutcore", "plyvel", "msgspec", "orjson", "lmdb", "protobuf", "numpy")
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--reports", type=int, default=200_000, metavar="N", help="reports to ingest (200,000)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="processes per contender (5)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the paths with this in their names")
+    parser.add_argument("--without", metavar="TEXT", help="no contenders with this in their names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep inputs and databases there")
     options = parser.parse_args()
@@ -45,7 +46,8 @@ def main() -> None:
     begin = time.monotonic()
     try:
         with Console(stderr=True).status("") as status:
-            results = [measure(path, settings, status.update) for path in PATHS if options.only in path.name]
+            chosen = [without(path, options.without) for path in PATHS if options.only in path.name]
+            results = [measure(path, settings, status.update) for path in chosen]
     finally:
         if not options.work:
             shutil.rmtree(work, ignore_errors=True)
@@ -60,6 +62,10 @@ def main() -> None:
     if options.json:
         found = {"settings": asdict(settings) | {"work": ""}, "machine": machine()}
         options.json.write_text(json.dumps(found | {"paths": [result.as_json() for result in results]}, indent=1))
+
+
+def without(path: HotPath, text: str | None) -> HotPath:
+    return replace(path, contenders=[one for one in path.contenders if not text or text not in one.name])
 
 
 def samples_table(results: list[Result]) -> Table:
