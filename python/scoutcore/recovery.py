@@ -150,10 +150,13 @@ def adopt(store: Store, directory: Directory) -> list[str]:
                 f"log {path.name} was behind its changes files: changes {before + 1} to {log.head} are back"
             )
         for file in files:
-            if file.name == changes.file_name(log.packed.file):
-                os.truncate(file, log.packed.size)
-            else:
+            missing = log.packed.size - file.stat().st_size
+            if file.name != changes.file_name(log.packed.file):
                 file.unlink()
+            elif missing < 0:
+                os.truncate(file, log.packed.size)
+            elif missing > 0:
+                messages.append(f"{file} lacks {missing} bytes of what was packed")
     return messages
 
 

@@ -268,3 +268,23 @@ def test_damage_that_cannot_be_copied_is_left_alone(tmp_path: Path, monkeypatch:
     assert after == before
     with scoutcore.open(path) as db:
         assert len(db.recovered) == 1
+
+
+def test_a_changes_file_that_was_cut_is_said_and_not_filled_up(tmp_path: Path) -> None:
+    path = tmp_path / "a.scout"
+    fill(path, 2)
+    with scoutcore.open(path) as db:
+        db.pack()
+        before = dump(db)
+    (file,) = path.glob("changes/*/*.changes")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10])
+    for _ in range(2):
+        with scoutcore.open(path) as db:
+            assert db.recovered == [f"{file} lacks 10 bytes of what was packed"]
+            assert dump(db) == before
+            db.report(1, 1, "r", 1)
+            before = dump(db)
+            with pytest.raises(CorruptError, match="ends before what was packed"):
+                db.pack()
+        assert file.read_bytes() == whole[:-10]
