@@ -21,6 +21,7 @@ import scoutcore
 import scoutcore.store.memory
 from scoutcore import aio, changes, dat, database, errors, ingest, keys, model, multibuffer, ndjson, stats, views, watch
 from scoutcore.codec import columns, constants
+from scoutcore.column_ingest import BATCH_ROWS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
@@ -252,7 +253,7 @@ LIMITS = {
     "changes file": f"{constants.FILE_BYTES:,} bytes",
     "events": f"{watch.MAX_EVENTS:,}",
     "errors described": f"{ingest.MAX_ERRORS:,}",
-    "commit": f"{ndjson.BATCH_BYTES:,} bytes",
+    "commit": f"{ndjson.BATCH_BYTES:,} bytes of lines, or {ingest.BATCH_ITEMS:,} items; {BATCH_ROWS:,} of columns",
 }
 
 
