@@ -1,7 +1,7 @@
 """What is done to a database while it is killed: run as a program, with the shim preloaded.
 
-For n = 1, 2, 3 … it copies a prepared database, forks, and lets the child die at its n-th call that changes files; until
-one lives through. After each, somebody else looks at what is left, and says so with a line.
+For n = 1, 2, 3 … it copies a prepared database, forks, and lets the child die at its n-th call that changes files;
+until one lives through. After each, somebody else looks at what is left, and says so with a line.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def reports(number: int) -> list[dict[str, object]]:
 
 def create(path: Path, acknowledge: Callable[[], None]) -> None:
     shutil.rmtree(path)
-    prepare(path)
-    acknowledge()
+    with database.open(path) as db:
+        db.troops.create(key=KEY, name="killed")
+        acknowledge()
 
 
 def commit(path: Path, acknowledge: Callable[[], None], durability: database.Durability = "process") -> None:
@@ -97,7 +98,7 @@ def arm() -> None:
 
 
 def main() -> None:
-    global _fatal, _torn  # noqa: PLW0603
+    global _fatal, _torn
     name, torn, prepared, path = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
     act = ACTS[name]
     acknowledged = mmap.mmap(-1, 1)

@@ -54,7 +54,7 @@ def test_in_the_middle_of_ingest(path: Path) -> None:
         with start(INGEST, path, stdout=subprocess.PIPE) as process:
             assert process.stdout
             assert process.stdout.readline().startswith("begin")
-            time.sleep(chance.random() * 0.3)
+            time.sleep(chance.random() * 0.2)
             process.send_signal(signal.SIGKILL)
             told = process.stdout.read().rpartition("\n")[0].split()
         if told:
@@ -68,7 +68,7 @@ def test_in_the_middle_of_ingest(path: Path) -> None:
             acknowledged = len(numbers)
             heard = [point.data for scout in range(5) for point in db.history(1, scout, "heard")]
             assert len(heard) == len({number // 2 * 10 + number % 5 * 10**9 for number in range(len(numbers))})
-            if kill % 10 == 9 or kill == KILLS - 1:
+            if kill in (KILLS // 2, KILLS - 1):
                 assert_shows(db, content_of(db), receptions=False)
     assert acknowledged > 0
 
@@ -126,7 +126,7 @@ def assert_whole(path: Path, name: str, acknowledged: bool, before: Content) -> 
         assert_shows(db, content)
         numbers = {row.scout for row in content.receptions if row.report == "temp"}
         if name == "create":
-            assert numbers in [set(range(number)) for number in range(3 if acknowledged else 0, 4)]
+            assert len(db.troops) in [0, 1][acknowledged:]
         else:
             for row, receptions in before.receptions.items():
                 assert content.receptions[row][: len(receptions)] == receptions
