@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Generic, Literal, TypeVar, overload
+from typing import Any, BinaryIO, Final, Generic, Literal, TypeVar, overload
 
 import msgspec
 
@@ -53,6 +53,10 @@ from scoutcore.watch import Event, Hub, Watch
 
 T = TypeVar("T")
 Durability = Literal["process", "power"]
+
+
+_PATIENCE: Final = 0.0005
+"""Seconds after which a caller looks whether another has committed for it, while the next commit is under way."""
 
 
 @dataclass(frozen=True)
@@ -211,11 +215,15 @@ class Database:
         entry = _Entry(work)
         with self._queue_lock:
             self._queue.append(entry)
-        with self._commit_lock:
-            if not entry.done:
-                with self._queue_lock:
-                    entries, self._queue = self._queue, []
-                self._commit(entries)
+        while not entry.done:
+            if self._commit_lock.acquire(timeout=_PATIENCE):
+                try:
+                    if not entry.done:
+                        with self._queue_lock:
+                            entries, self._queue = self._queue, []
+                        self._commit(entries)
+                finally:
+                    self._commit_lock.release()
         if entry.error is not None:
             raise entry.error
         return entry.result  # type: ignore[return-value]
