@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="only the paths with this in their names")
     parser.add_argument("--without", metavar="TEXT", help="no contenders with this in their names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into docs/performance.md")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep inputs and databases there")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="scoutcore-bench-"))
@@ -43,7 +45,7 @@ def main() -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 160
-    begin = time.monotonic()
+    begin, load = time.monotonic(), os.getloadavg()
     try:
         with Console(stderr=True).status("") as status:
             chosen = [without(path, options.without) for path in PATHS if options.only in path.name]
@@ -51,14 +53,18 @@ def main() -> None:
     finally:
         if not options.work:
             shutil.rmtree(work, ignore_errors=True)
-    console.print(samples_table(results))
-    console.print(goals_table(results))
+    console.print(as_table("What was measured (medians)", SAMPLE_TITLES, sample_rows(results)))
+    console.print(as_table("Goals (ratios of speed, of neighbours in time)", GOAL_TITLES, goal_rows(results)))
     for name, reason in missing(results).items():
         console.print(f"not measured: {name}: {reason}", markup=False)
-    console.print(
-        f"{settings.reports:,} reports, {settings.rounds} rounds, {time.monotonic() - begin:,.0f} s; load average at"
-        f" the end {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    loads = f"{load[0]:.1f} at the start, {os.getloadavg()[0]:.1f} at the end"
+    words = (
+        f"{settings.reports:,} reports, {settings.rounds} rounds, {time.monotonic() - begin:,.0f} s; Python"
+        f" {platform.python_version()}; {os.cpu_count()} cores, load average {loads}."
     )
+    console.print(words)
+    if options.markdown:
+        put_markdown(options.markdown, as_markdown(results, words))
     if options.json:
         found = {"settings": asdict(settings) | {"work": ""}, "machine": machine()}
         options.json.write_text(json.dumps(found | {"paths": [result.as_json() for result in results]}, indent=1))
@@ -68,65 +74,82 @@ def without(path: HotPath, text: str | None) -> HotPath:
     return replace(path, contenders=[one for one in path.contenders if not text or text not in one.name])
 
 
-def samples_table(results: list[Result]) -> Table:
-    table = Table("path", "contender", title="What was measured (medians)")
-    for title in ("per second", "each", "spread", "CPU s", "peak MiB", "disk B/item"):
-        table.add_column(title, justify="right")
+SAMPLE_TITLES = ("path", "contender", "per second", "each", "spread", "CPU s", "peak MiB", "disk B/item")
+GOAL_TITLES = ("path", "ours", "against", "goal", "measured", "spread", "by CPU", "")
+
+
+def sample_rows(results: list[Result]) -> Iterator[list[str]]:
+    """What was measured: medians; the spread is that of the rates, against their median."""
     for result in results:
         for number, (name, samples) in enumerate(result.samples.items()):
             rates = [sample.rate for sample in samples]
-            each = statistics.median(sample.seconds_per_item for sample in samples)
+            middle = statistics.median(rates)
             disk = statistics.median(sample.disk_bytes / sample.count for sample in samples)
-            table.add_row(
+            yield [
                 "" if number else result.path.name,
                 name,
-                f"{statistics.median(rates):,.0f} {result.path.items}",
-                _duration(each),
-                f"{min(rates) / statistics.median(rates):.2f}–{max(rates) / statistics.median(rates):.2f}",
+                f"{middle:,.0f} {result.path.items}",
+                _duration(statistics.median(sample.seconds_per_item for sample in samples)),
+                f"{min(rates) / middle:.2f}–{max(rates) / middle:.2f}",
                 f"{statistics.median(sample.cpu for sample in samples):.2f}",
                 f"{statistics.median(sample.peak_kib for sample in samples) / 1024:,.0f}",
                 f"{disk:.1f}" if disk else "",
-            )
-        table.add_section()
-    return table
+            ]
 
 
-def goals_table(results: list[Result]) -> Table:
-    table = Table("path", "ours", "against", title="Goals (ratios of speed, of neighbours in time)")
-    for title in ("goal", "measured", "spread", "by CPU", ""):
-        table.add_column(title, justify="right")
+def goal_rows(results: list[Result]) -> Iterator[list[str]]:
+    """Goals, and what became of them."""
     for result in results:
-        for goal in result.path.goals:
+        path = result.path
+        for goal in path.goals:
+            start = [path.name, goal.ours, goal.peer or "", f"≥ {show(goal, goal.ratio)}"]
             ratios = result.ratios(goal)
             if not ratios:
-                table.add_row(
-                    result.path.name, goal.ours, goal.peer or "", f"≥ {show(goal, goal.ratio)}", "not measured"
-                )
+                yield [*start, "not measured", "", "", ""]
                 continue
             middle = statistics.median(ratios)
-            table.add_row(
-                result.path.name,
-                goal.ours,
-                goal.peer or "",
-                f"≥ {show(goal, goal.ratio)}",
-                show(goal, middle),
-                f"{show(goal, min(ratios))}–{show(goal, max(ratios))}",
-                show(goal, result.busy(goal)),
-                "[green]met" if middle >= goal.ratio else "[red]short",
-            )
+            spread = f"{show(goal, min(ratios))}–{show(goal, max(ratios))}"
+            yield [*start, show(goal, middle), spread, show(goal, result.busy(goal)), _verdict(middle >= goal.ratio)]
         peaks = [sample.peak_kib / 1024 for sample in result.samples.get("scoutcore (c)", [])]
-        if result.path.peak_mib and peaks:
-            table.add_row(
-                result.path.name,
-                "scoutcore (c)",
-                "peak memory",
-                f"≤ {result.path.peak_mib:.0f} MiB",
-                f"{statistics.median(peaks):.0f} MiB",
-                f"{min(peaks):.0f}–{max(peaks):.0f}",
-                "",
-                "[green]met" if statistics.median(peaks) <= result.path.peak_mib else "[red]short",
-            )
+        if path.peak_mib and peaks:
+            start = [path.name, "scoutcore (c)", "peak memory", f"≤ {path.peak_mib:.0f} MiB"]
+            spread = f"{min(peaks):.0f}–{max(peaks):.0f} MiB"
+            yield [*start, f"{statistics.median(peaks):.0f} MiB", spread, "", _verdict(max(peaks) <= path.peak_mib)]
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "short"
+
+
+def as_table(title: str, titles: Sequence[str], rows: Iterable[list[str]]) -> Table:
+    table = Table(title=title)
+    for number, name in enumerate(titles):
+        table.add_column(name, justify="left" if number < 2 or name == "against" else "right")
+    for row in rows:
+        if row[0] and table.row_count and titles is SAMPLE_TITLES:
+            table.add_section()
+        table.add_row(*row, style="red" if row[-1] == "short" else None)
     return table
+
+
+def as_markdown(results: list[Result], words: str) -> str:
+    """The two tables, and under which conditions they came about."""
+    lines = [words]
+    for titles, rows in ((GOAL_TITLES, goal_rows(results)), (SAMPLE_TITLES, sample_rows(results))):
+        lines += ["", f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+    for name, reason in missing(results).items():
+        lines += ["", f"Not measured: {name}: {reason}"]
+    return "\n".join(lines) + "\n"
+
+
+def put_markdown(file: Path, text: str) -> None:
+    """Write *text* between the two markers in *file*."""
+    before, _, rest = file.read_text().partition("<!-- measured -->\n")
+    _, marker, after = rest.partition("<!-- end -->")
+    if not marker:
+        raise SystemExit(f"{file} has no lines <!-- measured --> and <!-- end -->")
+    file.write_text(f"{before}<!-- measured -->\n{text}{marker}{after}")
 
 
 def show(goal: Goal, ratio: float) -> str:
