@@ -19,6 +19,8 @@ class Commit:
         """Per row, the entries of the clock index made in this commit: boot, first ms, last ms, block key."""
         self.events: list[Any] = []
         """What watchers are told once the commit is durable."""
+        self.reappeared: list[tuple[int, int | None]] = []
+        """Troops and scouts that were deleted: watchers are told their current values."""
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Put, or with None delete."""

@@ -254,11 +254,21 @@ class Database:
                 raise
         else:
             self._rows.trim()
-            if commit.events:
-                self._hub.publish(commit.events)
+            self._tell(commit)
         finally:
             for entry in entries:
                 entry.done = True
+
+    def _tell(self, commit: Commit) -> None:
+        events: list[Event] | None = commit.events
+        if commit.reappeared and self._hub:
+            try:
+                for troop, scout in commit.reappeared:
+                    commit.events += self._current(troop, scout)
+            except StorageError:
+                events = None
+        if events != []:
+            self._hub.publish(events)
 
     def _new_gatherer(self, resolve: Resolver) -> Gatherer:
         return Gatherer(resolve, lambda: self._metadata.version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import uuid
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +14,7 @@ from scoutcore.errors import FormatError, LockedError, StorageError
 
 FORMAT: Final = 1
 _FORMAT_TEXT: Final = "scoutcore database, format "
+_FORMAT_NUMBER: Final = re.compile("[0-9]{1,9}")
 _OURS: Final = frozenset(
     ("format", "format.new", "identity", "identity.new", "lock", "db", "changes", "retention.json")
 )
@@ -36,7 +38,8 @@ class Directory:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
             try:
-                self._check_format()
+                if not self._format.exists():
+                    write_file(self._format, f"{_FORMAT_TEXT}{FORMAT}\n".encode())
                 self.identity = self._identity()
             except BaseException:
                 self.close()
@@ -56,10 +59,21 @@ class Directory:
         """Give the lock back."""
         os.close(self._lock)
 
+    @property
+    def _format(self) -> Path:
+        return self.path / "format"
+
     def _refuse_others(self) -> None:
+        """Raise FormatError where this is not for us; nothing in it has been touched."""
         if self.path.exists() and not self.path.is_dir():
             raise FormatError(f"{self.path} is a file, not a scoutcore database")
-        if self.path.is_dir() and not (self.path / "format").exists():
+        if self._format.exists():
+            number = self._format.read_text("utf-8", "replace").strip().removeprefix(_FORMAT_TEXT)
+            if not _FORMAT_NUMBER.fullmatch(number):
+                raise FormatError(f"{self._format} does not name a scoutcore format")
+            if int(number) > FORMAT:
+                raise FormatError(f"{self.path} has format {number}; this scoutcore knows up to format {FORMAT}")
+        elif self.path.is_dir():
             strangers = sorted({entry.name for entry in self.path.iterdir()} - _OURS)
             if strangers:
                 raise FormatError(f"{self.path} is no scoutcore database: it holds {strangers[0]!r}")
@@ -75,18 +89,6 @@ class Directory:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         return handle
-
-    def _check_format(self) -> None:
-        try:
-            text = (self.path / "format").read_text("utf-8", "replace").strip()
-        except FileNotFoundError:
-            write_file(self.path / "format", f"{_FORMAT_TEXT}{FORMAT}\n".encode())
-            return
-        number = text.removeprefix(_FORMAT_TEXT)
-        if number == text or not number.isdecimal():
-            raise FormatError(f"{self.path / 'format'} does not name a scoutcore format")
-        if int(number) > FORMAT:
-            raise FormatError(f"{self.path} has format {number}; this scoutcore knows up to format {FORMAT}")
 
     def _identity(self) -> bytes:
         """A digest that changes when the database was copied, restored from a backup, or moved to another machine."""

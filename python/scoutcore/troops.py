@@ -172,8 +172,13 @@ class Troops:
 
     def _write(self, troop: int, **edit: Any) -> Troop:
         def work(commit: Commit) -> Troop:
-            written = troop_of(troop, self._database._metadata.write(commit, troop, **edit))
-            commit.events.append(written)
+            metadata = self._database._metadata
+            deleted = metadata.is_deleted(troop)
+            written = troop_of(troop, metadata.write(commit, troop, **edit))
+            if deleted and not written.deleted:
+                commit.reappeared.append((troop, None))
+            else:
+                commit.events.append(written)
             return written
 
         return self._database._submit(work)
@@ -205,7 +210,8 @@ class Scouts:
             if metadata.scout(troop, number, commit) is not None:
                 raise ExistsError(f"troop {troop} has a scout {number} already")
             created = scout_of(troop, number, metadata.write(commit, troop, number, values))
-            commit.events.append(created)
+            if not metadata.is_deleted(troop):
+                commit.events.append(created)
             return created
 
         return self._database._submit(work)
@@ -260,8 +266,13 @@ class Scouts:
         keys.check_number("scout", scout)
 
         def work(commit: Commit) -> Scout:
-            written = scout_of(troop, scout, self._database._metadata.write(commit, troop, scout, **edit))
-            commit.events.append(written)
+            metadata = self._database._metadata
+            deleted = metadata.is_deleted(troop, scout)
+            written = scout_of(troop, scout, metadata.write(commit, troop, scout, **edit))
+            if deleted and not written.deleted:
+                commit.reappeared.append((troop, scout))
+            elif not metadata.is_deleted(troop):
+                commit.events.append(written)
             return written
 
         return self._database._submit(work)

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from scoutcore.errors import ClosedError, LaggedError
+from scoutcore.errors import ClosedError, LaggedError, StorageError
 from scoutcore.model import Point, Scout, Troop
 
 MAX_EVENTS: Final = 65_536
-"""Events kept for a watcher that does not read them."""
+"""Events kept for a watcher that does not read them; when there are so many, the next commit is lost to it."""
 
 
 class Synced(msgspec.Struct, frozen=True):
@@ -50,15 +50,17 @@ class Watch:
             return False
         return self._scout in (None, event.id if isinstance(event, Scout) else event.scout)
 
-    def _push(self, events: list[Event]) -> None:
-        """Add what happened; never waits."""
+    def _push(self, events: list[Event] | None) -> None:
+        """Add what happened, None for what could not be told; never waits."""
         with self._changed:
-            if self._state == "open":
+            if self._state != "open":
+                return
+            if events is None or len(self._events) >= MAX_EVENTS:  # before: one commit alone may have more
+                self._events.clear()
+                self._state = "lagged"
+            else:
                 self._events.extend(filter(self._wants, events))
-                if len(self._events) > MAX_EVENTS:
-                    self._events.clear()
-                    self._state = "lagged"
-                self._changed.notify()
+            self._changed.notify()
 
     def __iter__(self) -> Watch:
         return self
@@ -80,7 +82,11 @@ class Watch:
             for event in self._current:
                 return event
         except ClosedError:
-            pass  # before all was read
+            self._current = iter(())  # not all was read: no marker
+        except StorageError:
+            self._current = iter(())
+            self._push(None)
+            raise
         with self._changed:
             self._changed.wait_for(lambda: self._events or self._state != "open", timeout)
             if self._events:
@@ -128,8 +134,8 @@ class Hub:
         with self._lock:
             self._watchers = tuple(one for one in self._watchers if one is not watch)
 
-    def publish(self, events: list[Event]) -> None:
-        """Tell all watchers."""
+    def publish(self, events: list[Event] | None) -> None:
+        """Tell all watchers; None: something that could not be read, so they have lagged."""
         for watch in self._watchers:
             watch._push(events)
 
