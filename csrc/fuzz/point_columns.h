@@ -1,0 +1,157 @@
+/* Columns of points for the two targets of block.c. */
+#include "fuzz.h"
+
+static inline sc_points point_columns(size_t count)
+{
+    sc_points made = {room_for(count * sizeof(int64_t)),
+                      room_for(count),
+                      numbers(count),
+                      numbers(count),
+                      NULL,
+                      0,
+                      numbers(count),
+                      numbers(count)};
+    return made;
+}
+
+static inline sc_summaries summary_columns(size_t count)
+{
+    sc_summaries made = {room_for(count * sizeof(int64_t)),
+                         numbers(count),
+                         room_for(count * sizeof(int64_t)),
+                         room_for(count * sizeof(int64_t)),
+                         room_for(count),
+                         numbers(count),
+                         numbers(count),
+                         numbers(count),
+                         numbers(count),
+                         room_for(count),
+                         numbers(count),
+                         numbers(count),
+                         numbers(count),
+                         numbers(count)};
+    return made;
+}
+
+static inline int clock_less(const sc_points *p, size_t a, size_t b)
+{
+    return p->boot[a] < p->boot[b] || (p->boot[a] == p->boot[b] && p->ms[a] < p->ms[b]);
+}
+
+/* Row i of the summaries against the points first..end of its block. */
+static inline void summary_check(const sc_summaries *s, size_t i, const sc_points *p, size_t first, size_t end)
+{
+    size_t with = 0, rises = 1, low = first, high = first;
+    for (size_t k = first; k < end; k++) {
+        if (!p->clocked[k])
+            continue;
+        low = with == 0 || clock_less(p, k, low) ? k : low;
+        high = with == 0 || clock_less(p, high, k) ? k : high;
+        rises &= k == first || clock_less(p, k - 1, k);
+        with++;
+    }
+    REQUIRE(s->counts[i] == end - first && s->first_t[i] == p->t[first] && s->last_t[i] == p->t[end - 1]);
+    REQUIRE(s->clocks[i] == (with == 0 ? 0 : with == end - first && rises ? 1 : 2));
+    REQUIRE(s->min_boot[i] == p->boot[low] && s->min_ms[i] == p->ms[low]);
+    REQUIRE(s->max_boot[i] == p->boot[high] && s->max_ms[i] == p->ms[high]);
+    REQUIRE(s->last_clocked[i] == p->clocked[end - 1] && s->last_boot[i] == p->boot[end - 1]);
+    REQUIRE(s->last_ms[i] == p->ms[end - 1] && s->starts[i] == p->starts[end - 1] && s->ends[i] == p->ends[end - 1]);
+}
+
+/* The points of blocks as msgpack: as many as there are between from and to, in a room that is said to be enough. */
+static inline void msgpack_check(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
+                                 size_t count, const uint64_t *firsts, const sc_points *p, sc_status want)
+{
+    static const uint8_t prefix[] = {0x95, 7};
+    size_t points = sc_blocks_count(in, len, starts, ends, count), at = 99, found = 0, ordered = 1;
+    size_t room = 5 + count * len + points * (32 + sizeof prefix);
+    int64_t from = points > 0 && want == SC_OK ? p->t[points / 3] : 0, to = from + (from < 1 ? 99 : 0);
+    uint8_t *out = room_for(room);
+    sc_status status = sc_blocks_msgpack(in, len, starts, ends, count, from, to, prefix, sizeof prefix, out, room, &at);
+    REQUIRE(status == want || (status == SC_OK && at == 0));
+    if (want != SC_OK)
+        return;
+    for (size_t i = 1; i < count; i++)
+        ordered &= p->t[firsts[i]] > p->t[firsts[i] - 1];
+    REQUIRE(at <= room && (at > 0) == ordered);
+    for (size_t k = 0; k < points; k++)
+        found += p->t[k] >= from && p->t[k] <= to;
+    if (at > 0)
+        REQUIRE(sc_msgpack_count(out, at) == found);
+}
+
+/* Decodes blocks, and summarizes them: both agree, also in what is wrong. Returns how many points there are. */
+static inline size_t blocks_read(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
+                                 size_t count, uint64_t *firsts, int64_t *times, sc_points *points, sc_status *status)
+{
+    size_t room = sc_blocks_count(in, len, starts, ends, count), at = 99, summary_at = 99;
+    *points = point_columns(room);
+    *status = sc_blocks_decode(in, len, starts, ends, count, firsts, times, points, room, &at);
+    msgpack_check(in, len, starts, ends, count, firsts, points, *status);
+    sc_summaries summaries = summary_columns(count);
+    REQUIRE(sc_blocks_summarize(in, len, starts, ends, count, &summaries, &summary_at) == *status);
+    if (*status != SC_OK) {
+        REQUIRE(*status != SC_ROOM && at == summary_at && at <= (*status == SC_BOUNDS ? count : len));
+        return 0;
+    }
+    REQUIRE(firsts[count] == room && firsts[0] == 0);
+    for (size_t i = 0; i < count; i++) {
+        REQUIRE(summaries.write_times[i] == times[i]);
+        summary_check(&summaries, i, points, firsts[i], firsts[i + 1]);
+    }
+    for (size_t k = 0; k < room; k++)
+        REQUIRE(points->starts[k] < points->ends[k] && points->ends[k] <= len);
+    return room;
+}
+
+static inline sc_blocks blocks_for(size_t count)
+{
+    sc_blocks made = {numbers(count + 1),
+                      room_for(count * sizeof(uint32_t)),
+                      numbers(count + 1),
+                      room_for(count * sizeof(uint32_t)),
+                      room_for((2 * count + 1) * sizeof(uint32_t)),
+                      0};
+    return made;
+}
+
+/* Encodes good points, reads them back and compares. */
+static inline void blocks_round(const sc_points *points, const uint32_t *series, size_t count, int64_t write_time,
+                                size_t max_points, size_t max_bytes)
+{
+    sc_blocks b = blocks_for(count);
+    size_t size = sc_blocks_size(points, count), end = 0;
+    uint8_t *out = room_for(size);
+    REQUIRE(sc_blocks_encode(points, series, count, write_time, max_points, max_bytes, &b, out, size, &end) == SC_OK);
+    REQUIRE(end <= size && b.offsets[b.count] == end && b.firsts[b.count] == count && b.count <= count);
+
+    sc_points got;
+    sc_status status;
+    uint64_t *firsts = numbers(b.count + 1);
+    int64_t *times = room_for(b.count * sizeof *times);
+    REQUIRE(blocks_read(out, end, b.offsets, b.offsets + 1, b.count, firsts, times, &got, &status) == count);
+    REQUIRE(status == SC_OK && same(firsts, b.firsts, (b.count + 1) * sizeof *firsts));
+    for (size_t i = 0; i < b.count; i++) {
+        REQUIRE(times[i] == write_time && firsts[i + 1] - firsts[i] <= (max_points > 0 ? max_points : 1));
+        REQUIRE(b.offsets[i + 1] - b.offsets[i] <= max_bytes || firsts[i + 1] - firsts[i] == 1);
+        REQUIRE(i == 0 || b.series[i] - b.series[i - 1] <= 1);
+        for (size_t k = firsts[i]; k < firsts[i + 1]; k++) {
+            size_t row = b.order[k], before = k > 0 ? b.order[k - 1] : row;
+            REQUIRE(series[row] == b.series[i] && got.t[k] == points->t[row]);
+            REQUIRE(k == 0 || series[before] < series[row] || points->t[before] < points->t[row] ||
+                    (points->t[before] == points->t[row] && before < row));
+            REQUIRE(got.clocked[k] == (points->clocked[row] != 0));
+            REQUIRE(got.boot[k] == (got.clocked[k] ? points->boot[row] : 0));
+            REQUIRE(got.ms[k] == (got.clocked[k] ? points->ms[row] : 0));
+            REQUIRE(got.ends[k] - got.starts[k] == points->ends[row] - points->starts[row]);
+            REQUIRE(same(out + got.starts[k], points->data + points->starts[row], got.ends[k] - got.starts[k]));
+        }
+    }
+    if (end > 0) {
+        size_t at = 99;
+        uint8_t *less = room_for(end - 1);
+        REQUIRE(sc_blocks_encode(points, series, count, write_time, max_points, max_bytes, &b, less, end - 1, &at) ==
+                SC_ROOM);
+        REQUIRE(at < count);
+    }
+}
