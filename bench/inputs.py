@@ -18,7 +18,7 @@ VALUE_BYTES = 64
 
 
 def reports(count: int, clocked: bool) -> Iterator[str]:
-    """*count* reports of 500 series in turn, each series once a second, some 90 bytes of NDJSON each, 110 with boot and ms."""
+    """*count* reports of 500 series in turn, each once a second: some 90 bytes of NDJSON each, 110 with boot and ms."""
     made = random.Random(1)
     for number in range(count):
         second, series = divmod(number, SERIES)
