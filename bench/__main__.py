@@ -102,14 +102,16 @@ def goal_rows(results: list[Result]) -> Iterator[list[str]]:
     for result in results:
         path = result.path
         for goal in path.goals:
-            start = [path.name, goal.ours, goal.peer or "", f"≥ {show(goal, goal.ratio)}"]
+            wanted = "" if goal.ratio is None else f"≥ {show(goal, goal.ratio)}"
+            start = [path.name, goal.ours, goal.peer or "", wanted]
             ratios = result.ratios(goal)
             if not ratios:
                 yield [*start, "not measured", "", "", ""]
                 continue
             middle = statistics.median(ratios)
             spread = f"{show(goal, min(ratios))}–{show(goal, max(ratios))}"
-            yield [*start, show(goal, middle), spread, show(goal, result.busy(goal)), _verdict(middle >= goal.ratio)]
+            verdict = "" if goal.ratio is None else _verdict(middle >= goal.ratio)
+            yield [*start, show(goal, middle), spread, show(goal, result.busy(goal)), verdict]
         peaks = [sample.peak_kib / 1024 for sample in result.samples.get("scoutcore (c)", [])]
         if path.peak_mib and peaks:
             start = [path.name, "scoutcore (c)", "peak memory", f"≤ {path.peak_mib:.0f} MiB"]

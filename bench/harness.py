@@ -116,11 +116,14 @@ def _installed(module: str) -> bool:
 
 @dataclass(frozen=True)
 class Goal:
-    """*ours* is to have at least *ratio* times the speed of *peer*; without a peer, so many items a second."""
+    """*ours* is to have at least *ratio* times the speed of *peer*; without a peer, so many items a second.
+
+    Without a ratio it is only shown.
+    """
 
     ours: str
     peer: str | None
-    ratio: float
+    ratio: float | None = None
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ PATHS = [
             _LMDB,
             _PINOCCIO,
         ],
-        [Goal("scoutcore (c)", None, 1_000_000), Goal("scoutcore (c)", "LMDB + orjson", 1)],
+        [Goal("scoutcore (c)", None, 1_000_000), Goal("scoutcore (c)", "LMDB + orjson")],
         ["reports"],
         [read.BULK, read.BATCHES, read.LMDB, read.PINOCCIO],
     ),
