@@ -14,7 +14,7 @@ import msgspec
 from scoutcore import codec, keys
 from scoutcore.codec import cut
 from scoutcore.codec.columns import PointColumns, offsets_of
-from scoutcore.codec.constants import INT64_MAX, INT64_MIN
+from scoutcore.codec.constants import INT64_MAX
 from scoutcore.model import Point
 from scoutcore.rows import span_of
 from scoutcore.views import hidden_of
@@ -150,25 +150,26 @@ class History:
 
     def _forward(self, series: Series, start: int, end: int, take: _Take) -> Iterator[_Part]:
         run: list[_Block] = []
-        size = 0
+        size, enough = 0, _RUN_BYTES
         for key, value in self._scan(series, start, end):
             block = _Block(*keys.parse_history(key), value)
-            if size >= _RUN_BYTES:
+            if size >= enough:
                 part, run = self._next(run, block.first_t, start, end, take)
-                size = sum(len(one.value) for one in run)
                 yield part
+                start = max(start, block.first_t)
+                size = sum(len(one.value) for one in run)
+                enough = max(_RUN_BYTES, 2 * size)
             run.append(block)
             size += len(value)
         if run:
             yield self._next(run, INT64_MAX + 1, start, end, take)[0]
 
     def _next(self, run: list[_Block], next_t: int, start: int, end: int, take: _Take) -> tuple[_Part, list[_Block]]:
-        """The points of *run* before *next_t*, where the next block begins, and the blocks that are not done."""
+        """The points of *run* in range and before *next_t*, where the next block begins; and the blocks with more."""
         points = take(run, start, end)
         if points is not None and (not points or points[-1].t < next_t):
             return points, []
-        done, rest = self._merge(run, next_t)
-        return [] if done is None else _slice(done, bisect_left(done.t, start), bisect_left(done.t, end)), rest
+        return self._merge(run, start, min(end, next_t), next_t)
 
     def _scan(self, series: Series, start: int, end: int, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The blocks that may have points from *start* to *end*."""
@@ -179,37 +180,25 @@ class History:
         first = keys.history_time(suffix, start - span_of(record))
         return self._store.scan(first, keys.history_time(suffix, end), reverse)
 
-    def _merge(self, run: list[_Block], next_t: int) -> tuple[PointColumns | None, list[_Block]]:
-        """The points of the blocks of *run* that end before *next_t*, or before a later block begins; and the rest."""
-        if not run:
-            return None, run
+    def _merge(self, run: list[_Block], start: int, end: int, next_t: int) -> tuple[PointColumns, list[_Block]]:
+        """The points of *run* from *start* to *end*, and the blocks that reach *next_t*."""
         hidden = [hidden_of(block.value) for block in run]
         offsets = offsets_of(len(block.value) for block in run)
         heads = array("Q", [5 + 4 * len(ones) if ones else 1 for ones in hidden])
         starts = array("Q", map(int.__add__, offsets, heads))
         firsts, _, points = codec.decode_blocks(b"".join([block.value for block in run]), starts, offsets[1:])
-        horizon = INT64_MIN - 1
-        whole = disjoint = 0
-        for index, block in enumerate(run):
-            if block.first_t > horizon:
-                whole = index
-                disjoint += 1
-            horizon = max(horizon, points.t[firsts[index + 1] - 1])
-        if next_t > horizon:
-            whole = len(run)
-        if whole == 0:
-            return None, run
-        count = firsts[whole]
-        if disjoint >= whole and not any(hidden[:whole]):
-            return _slice(points, 0, count), run[whole:]
+        lasts = [points.t[behind - 1] for behind in firsts[1:]]
+        rest = [block for block, last in zip(run, lasts, strict=True) if last >= next_t]
+        if not any(hidden) and all(last < block.first_t for last, block in zip(lasts, run[1:], strict=False)):
+            return _slice(points, bisect_left(points.t, start), bisect_left(points.t, end)), rest
         order = [
             (points.t[position], self._uuid_of(block.log), block.change, index, position)
-            for number, block in enumerate(run[:whole])
+            for number, block in enumerate(run)
             for index, position in enumerate(range(firsts[number], firsts[number + 1]))
-            if index not in hidden[number]
+            if start <= points.t[position] < end and index not in hidden[number]
         ]
         order.sort()
-        return _take(points, [entry[4] for entry in order]), run[whole:]
+        return _take(points, [entry[4] for entry in order]), rest
 
 
 def _no_points(run: list[_Block], start: int, end: int) -> None:
