@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import uuid
+from array import array
 from decimal import Decimal
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +22,7 @@ from scoutcore.database import Database
 from scoutcore.directory import Directory
 from scoutcore.errors import ExistsError, IngestError, NotFoundError, ReportError
 from scoutcore.keys import uid_of_key
-from scoutcore.model import Point, Troop
+from scoutcore.model import Point
 from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.store.memory import MemoryStore
 from scoutcore.watch import Synced, Watch
@@ -59,7 +62,7 @@ texts = st.sampled_from(
     ]
 )
 fields = st.dictionaries(
-    st.sampled_from(["name", "place", "é", ""[0:] or "x"]),
+    st.sampled_from(["name", "place", "é", "x"]),
     st.sampled_from([None, 0, 1.5, "door", [1, {"a": None}], {"deep": {"er": True}}, ""]),
     max_size=2,
 )
@@ -127,6 +130,10 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("secrets.token_hex", lambda size: self.random().hex())
+        self.patch.setattr("uuid.uuid4", lambda: uuid.UUID(bytes=self.random(), version=4))
+        self.drawn = 0
         self.model = Writer(MAX_CHANGE)
         self.path = Path(tempfile.mkdtemp(prefix="scoutcore-machine-")) if self.on_disk else None
         self.memory = MemoryStore()
@@ -134,6 +141,11 @@ class Machine(RuleBasedStateMachine):
         self.db: Database
         self.watch: Watch | None = None
         self.expected_events: list[Any] = []
+
+    def random(self) -> bytes:
+        """16 bytes, the same in every run of the same steps."""
+        self.drawn += 1
+        return blake2b(str(self.drawn).encode(), digest_size=16).digest()
 
     def open(self, durability: str) -> None:
         directory = Directory(self.path) if self.path else None
@@ -157,6 +169,7 @@ class Machine(RuleBasedStateMachine):
                 self.everything()
                 self.db.close()
         finally:
+            self.patch.undo()
             if self.path:
                 shutil.rmtree(self.path)
 
@@ -168,6 +181,17 @@ class Machine(RuleBasedStateMachine):
     def pick(self, number: int) -> str:
         """The uid of one of the troops."""
         return sorted(self.model.ids)[number % len(self.model.ids)]
+
+    def edit(self, uid: str, scout: int | None = None, *args: Any, **more: Any) -> None:
+        """A metadata edit, as the model has it; where it brings something back, watchers are told its values."""
+        content, troop = self.model.content, self.model.ids[uid]
+        hidden = content.known(uid, scout) and content.hidden(uid, scout)
+        self.model.edit(self.log, uid, scout, *args, **more)
+        if hidden:
+            lasts = [(row, content.last(row)) for row in content.rows(uid, scout)]
+            self.happened(
+                *(Point(troop, *row, one.t, one.raw, *(one.clock or (None, None))) for row, one in lasts if one)
+            )
 
     # --- troops and scouts ---
 
@@ -190,8 +214,7 @@ class Machine(RuleBasedStateMachine):
         assert troop.uid == uid_of_key(troop.key)
         self.keys[troop.uid] = troop.key
         assert troop.id == model.allocate(troop.uid, wanted)
-        model.edit(self.log, troop.uid, None, fields)
-        self.happened(Troop(troop.id, troop.uid, model.content.fields(troop.uid)))
+        self.edit(troop.uid, None, fields)
 
     @precondition(lambda self: self.model.ids)
     @rule(pick=st.integers(0, 3), fields=fields, unset=unsets, scout=st.none() | scout_numbers)
@@ -203,7 +226,7 @@ class Machine(RuleBasedStateMachine):
             self.db.troops.update(troop, fields, unset=unset)
         else:
             self.db.scouts.update(troop, scout, fields, unset=unset)
-        self.model.edit(self.log, uid, scout, fields, tuple(sorted(unset)))
+        self.edit(uid, scout, fields, tuple(sorted(unset)))
 
     @precondition(lambda self: self.model.ids)
     @rule(pick=st.integers(0, 3), scout=st.none() | scout_numbers)
@@ -213,7 +236,7 @@ class Machine(RuleBasedStateMachine):
             self.db.troops.delete(self.model.ids[uid])
         else:
             self.db.scouts.delete(self.model.ids[uid], scout)
-        self.model.edit(self.log, uid, scout, deletes=True)
+        self.edit(uid, scout, deletes=True)
 
     @precondition(lambda self: self.model.ids)
     @rule(pick=st.integers(0, 3), wanted=st.none() | scout_numbers, fields=fields)
@@ -227,7 +250,7 @@ class Machine(RuleBasedStateMachine):
             return
         assert not taken
         assert scout.id == (self.model.allocate_scout(uid) if wanted is None else wanted)
-        self.model.edit(self.log, uid, scout.id, fields)
+        self.edit(uid, scout.id, fields)
 
     # --- keys ---
 
@@ -236,7 +259,7 @@ class Machine(RuleBasedStateMachine):
     def assign_key(self, pick: int, key: str) -> None:
         uid = self.pick(pick)
         assert self.db.troops.assign_key(self.model.ids[uid], key) == key
-        self.model.edit(self.log, uid, None, {f"key/{uid_of_key(key)}": True})
+        self.edit(uid, None, {f"key/{uid_of_key(key)}": True})
 
     @precondition(lambda self: self.model.ids)
     @rule(pick=st.integers(0, 3), key=st.sampled_from(KEYS))
@@ -249,7 +272,7 @@ class Machine(RuleBasedStateMachine):
             assert not has
             return
         assert has
-        self.model.edit(self.log, uid, None, {f"key/{digest}": False})
+        self.edit(uid, None, {f"key/{digest}": False})
 
     # --- reports ---
 
@@ -347,6 +370,26 @@ class Machine(RuleBasedStateMachine):
         assert not refused
         assert (result.accepted, result.rejected) == (len(taken), wrong), result
         self.reported(self.model.report([sent for _, sent in taken], self.log))
+
+    @precondition(lambda self: self.model.ids)
+    @rule(drafts=st.lists(drafts, max_size=8), clocked=st.booleans(), stamped=st.booleans())
+    def ingest_columns(self, drafts: list[Draft], clocked: bool, stamped: bool) -> None:
+        taken = [self.sent(draft._replace(by="troop"))[0] for draft in drafts]
+        taken = [
+            sent._replace(t=(sent.t or 0) if stamped else None, clock=(sent.clock or (0, 0)) if clocked else None)
+            for sent in taken
+        ]
+        rows = sorted({sent.row for sent in taken})
+        result = self.db.ingest_columns(
+            [(self.model.ids[row.uid], row.scout, row.report) for row in rows],
+            array("I", [rows.index(sent.row) for sent in taken]),
+            array("q", [sent.t or 0 for sent in taken]) if stamped else None,
+            b"[" + b" ,".join(sent.raw for sent in taken) + b"]",
+            boot=array("Q", [sent.clock[0] for sent in taken if sent.clock]) if clocked else None,
+            ms=array("Q", [sent.clock[1] for sent in taken if sent.clock]) if clocked else None,
+        )
+        assert (result.accepted, result.errors) == (len(taken), [])
+        self.reported(self.model.report(taken, self.log))
 
     @precondition(lambda self: self.model.ids)
     @rule(scout=scout_numbers, report=report_names)
