@@ -55,7 +55,7 @@ class Appender:
                 version = versions.get(number)
                 if version is None:
                     version = row.own_count if row.own_log == log.number else 0
-                before.append(version)
+                before.append(min(version, UINT32_MAX))  # what is beyond goes to a new log
                 versions[number] = version + size
                 after.append(min(version + size, UINT32_MAX))
             columns = ChangeColumns(
@@ -94,7 +94,7 @@ class Appender:
         log = self._logs.room_for(commit, 1)
         while True:
             version = row.own_count if row.own_log == log.number else 0
-            versions = log.head + 1, version, version + 1
+            versions = log.head + 1, version, min(version + 1, UINT32_MAX)
             frame, start = codec.encode_point(row.wire_key, versions, write_time, t, clock, point.data)
             if version < self._max_version and self._logs.fits(log, frame):
                 break
