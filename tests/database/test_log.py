@@ -1,0 +1,134 @@
+"""Where a log ends and a new one begins: at bytes that would read as its keyframe, and at the end of the numbers."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import scoutcore
+from scoutcore import changes, codec
+from scoutcore.codec.constants import UINT32_MAX
+from scoutcore.database import Database
+from scoutcore.log import Log
+from scoutcore.store.memory import MemoryStore
+from tests.database.compare import assert_shows
+from tests.database.logs import changes_of, content_of
+
+FAKED = uuid.UUID("018596a7-b8c9-4d81-92a3-b4c5d6e70837")
+FAKE: dict[str, Any] = {"boot": 2665413724933, "ms": 4959571987187969, "data": 7}
+"""A point that, 1 µs behind the one before, encodes to the keyframe of the log above."""
+
+
+@pytest.fixture
+def faked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A database whose first log has the name that can be faked."""
+    names = deque([FAKED])
+    with monkeypatch.context() as patch:
+        made = SimpleNamespace(UUID=uuid.UUID, uuid4=lambda: names.popleft() if names else uuid.uuid4())
+        patch.setattr("scoutcore.log.uuids", made)
+        with scoutcore.open(path) as db:
+            assert db.id == str(FAKED)
+            db.troops.create()
+            yield db
+
+
+def fake(t: int) -> list[dict[str, Any]]:
+    report = {"troop": 1, "scout": 1, "report": "temp"}
+    return [{**report, "t": t - 1, "boot": 1, "ms": 1, "data": 0}, {**report, "t": t, **FAKE}]
+
+
+def test_a_point_that_reads_as_the_keyframe_goes_to_a_new_log(faked: Database) -> None:
+    faked.ingest(fake(5), strict=True)
+    assert faked.id != str(FAKED)
+    old, new = faked._logs.by_number
+    assert [len(changes_of(faked, log)) for log in (old, new)] == [1, 1]
+    chunk = next(faked._logs.chunks(new, 1))[3]
+    assert codec.find_marker(chunk, FAKED.bytes) > 0
+    assert codec.find_marker(chunk, new.uuid) < 0
+    faked.ingest(fake(100), strict=True)
+    assert faked.id == str(uuid.UUID(bytes=new.uuid))
+    assert_shows(faked, content_of(faked))
+    faked.pack()
+    for log in (old, new):
+        (file,) = (faked._directory.changes / str(uuid.UUID(bytes=log.uuid))).iterdir()  # type: ignore[union-attr]
+        assert file.read_bytes().count(b"\x11\x02" + log.uuid) == 1
+        assert len(list(changes.open(file))) == log.head
+
+
+def test_a_single_report_that_reads_as_the_keyframe(faked: Database) -> None:
+    """The first point's time counts from 0: 1 µs after the epoch."""
+    faked.report(1, 1, "temp", FAKE["data"], t=1, boot=FAKE["boot"], ms=FAKE["ms"])
+    assert faked.id != str(FAKED)
+    assert_shows(faked, content_of(faked))
+
+
+def test_metadata_is_looked_through_too(faked: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    fits = faked._logs.fits
+
+    def counting(log: Log, frames: bytes) -> bool:
+        looked.append(log)
+        return fits(log, frames) and len(looked) > 1
+
+    monkeypatch.setattr(faked._logs, "fits", counting)
+    faked.troops.update(1, name="x")
+    assert faked.id != str(FAKED)
+    assert faked.troops.get(1).name == "x"
+    assert_shows(faked, content_of(faked))
+
+
+@pytest.mark.parametrize("cut", range(1, 18))
+def test_a_keyframe_over_the_seam(cut: int) -> None:
+    db = Database(MemoryStore())
+    own = db._logs.own
+    assert own is not None
+    marker = b"\x11\x02" + own.uuid
+    own.tail = (b"before" * 5 + marker[:cut])[-17:]
+    assert not db._logs.fits(own, marker[cut:] + b"behind")
+    assert db._logs.fits(own, b"x" + marker[cut:])
+
+
+def test_the_seam_is_kept_over_a_restart(path: Path) -> None:
+    with scoutcore.open(path) as db:
+        db.troops.create(name="x" * 100)
+        assert db._logs.own is not None
+        tail = db._logs.own.tail
+        assert len(tail) == 17
+    with scoutcore.open(path) as db:
+        assert db._logs.own is not None
+        assert db._logs.own.tail == tail
+
+
+def test_the_last_change_number(db: Database) -> None:
+    own = db._logs.own
+    assert own is not None
+    log = db.id
+    own.head = UINT32_MAX - 2
+    db.ingest({"troop": 1, "scout": n, "report": "r", "data": n} for n in range(2))
+    assert db.id == log
+    assert own.head == UINT32_MAX
+    db.ingest({"troop": 1, "scout": n, "report": "r", "data": n} for n in range(2))
+    assert db.id != log
+    assert sorted(scout for _, scout, _, points, _ in db.counts() if points == 2) == [0, 1]
+
+
+def test_the_last_version_of_a_row(db: Database) -> None:
+    db.report(1, 1, "r", 0)
+    log = db.id
+    ((row),) = db._rows._rows.values()
+    row.own_count = UINT32_MAX - 1
+    db.report(1, 1, "r", 1)
+    assert db.id == log
+    db.report(1, 1, "r", 2)
+    assert db.id != log
+    log = db.id
+    row.own_count = UINT32_MAX - 2
+    hour = 3_600_000_001
+    db.ingest({"troop": 1, "scout": 1, "report": "r", "data": n, "t": n * hour} for n in range(4))
+    assert db.id != log
+    assert [point.data for point in db.history(1, 1, "r")] == [0, 1, 2, 3, 0, 1, 2]
