@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from operator import sub
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -53,7 +54,7 @@ def rows_of(
     for name, column in zip(("t", "boot", "ms", "data"), [*columns, starts], strict=True):
         if len(column) != count:
             raise InvalidError(f"{name} has {len(column)} items, codes has {count}")
-    if not plain or len(text) > MAX_DATA:
+    if not plain or max(map(sub, ends, starts), default=0) > MAX_DATA:
         bad.update(_judge(text, starts, ends, plain))
     names: list[ReportName] = [(troop, None, None, scout, report) for troop, scout, report in series]
     stamped = array("B", [t is not None]) * count
