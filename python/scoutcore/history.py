@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, repeat
-from typing import TYPE_CHECKING, Any, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,7 @@ if codec.backend == "c":
     from scoutcore.codec import native
 
 _decode_points = msgspec.msgpack.Decoder(list[Point]).decode
+_first_byte = itemgetter(0)
 
 _RUN_BYTES: Final = 256 * 1024
 """Blocks decoded at once."""
@@ -33,8 +34,7 @@ _WINDOW_BLOCKS: Final = 64
 """Blocks by which reading in reverse goes back at a time."""
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """What is read: a row, and the half-open range of its times."""
 
     troop: int
@@ -45,16 +45,10 @@ class Series:
     end: int
 
 
-@dataclass(slots=True)
-class _Block:
-    first_t: int
-    log: int
-    change: int
-    value: bytes
-
-
+_Run = list[tuple[bytes, bytes]]
+"""Key and value of blocks that follow one another."""
 _Part = list[Point] | PointColumns
-_Take = Callable[[list[_Block], int, int], list[Point] | None]
+_Take = Callable[[_Run, int, int], list[Point] | None]
 
 
 class History:
@@ -73,10 +67,9 @@ class History:
         series = self._series
         if series is None:
             return iter(())
-        points = chain.from_iterable(
-            part[:: -1 if self._reverse else 1] if isinstance(part, list) else _points(series, part, self._reverse)
-            for part in self._in_order(series, _whole_points(series))
-        )
+        reverse = self._reverse
+        parts = self._in_order(series, _whole_points(series))
+        points = chain.from_iterable(_points(series, part, reverse) for part in parts)
         return points if self._limit is None else islice(points, self._limit)
 
     def columns(self) -> Iterator[PointColumns]:
@@ -135,13 +128,15 @@ class History:
 
     def _in_order(self, series: Series, take: _Take) -> Iterator[_Part]:
         """The points in time order, part by part; in reverse the last part first, each still in time order."""
-        if not self._reverse:
-            yield from self._forward(series, series.start, series.end, take)
-            return
+        if self._reverse:
+            return self._backward(series, take)
+        return self._forward(series, series.start, series.end, take)
+
+    def _backward(self, series: Series, take: _Take) -> Iterator[_Part]:
         end = series.end
         while end > series.start:
             blocks = self._scan(series, series.start, end, reverse=True)
-            oldest = list(islice((keys.parse_history(key)[0] for key, _ in blocks), _WINDOW_BLOCKS))
+            oldest = [keys.parse_history(key)[0] for key, _ in islice(blocks, _WINDOW_BLOCKS)]
             if not oldest:
                 return
             start = max(oldest[-1], series.start) if len(oldest) == _WINDOW_BLOCKS else series.start
@@ -149,22 +144,22 @@ class History:
             end = start
 
     def _forward(self, series: Series, start: int, end: int, take: _Take) -> Iterator[_Part]:
-        run: list[_Block] = []
+        run: _Run = []
         size, enough = 0, _RUN_BYTES
-        for key, value in self._scan(series, start, end):
-            block = _Block(*keys.parse_history(key), value)
+        for block in self._scan(series, start, end):
             if size >= enough:
-                part, run = self._next(run, block.first_t, start, end, take)
+                first_t = keys.parse_history(block[0])[0]
+                part, run = self._next(run, first_t, start, end, take)
                 yield part
-                start = max(start, block.first_t)
-                size = sum(len(one.value) for one in run)
+                start = max(start, first_t)
+                size = sum(len(value) for _, value in run)
                 enough = max(_RUN_BYTES, 2 * size)
             run.append(block)
-            size += len(value)
+            size += len(block[1])
         if run:
             yield self._next(run, INT64_MAX + 1, start, end, take)[0]
 
-    def _next(self, run: list[_Block], next_t: int, start: int, end: int, take: _Take) -> tuple[_Part, list[_Block]]:
+    def _next(self, run: _Run, next_t: int, start: int, end: int, take: _Take) -> tuple[_Part, _Run]:
         """The points of *run* in range and before *next_t*, where the next block begins; and the blocks with more."""
         points = take(run, start, end)
         if points is not None and (not points or points[-1].t < next_t):
@@ -177,23 +172,25 @@ class History:
         record = self._store.get(keys.VIEW + suffix)
         if record is None:
             return iter(())
-        first = keys.history_time(suffix, start - span_of(record))
-        return self._store.scan(first, keys.history_time(suffix, end), reverse)
+        first, stop = keys.history_range(suffix, start - span_of(record), end)
+        return self._store.scan(first, stop, reverse)
 
-    def _merge(self, run: list[_Block], start: int, end: int, next_t: int) -> tuple[PointColumns, list[_Block]]:
+    def _merge(self, run: _Run, start: int, end: int, next_t: int) -> tuple[PointColumns, _Run]:
         """The points of *run* from *start* to *end*, and the blocks that reach *next_t*."""
-        hidden = [hidden_of(block.value) for block in run]
-        offsets = offsets_of(len(block.value) for block in run)
+        values = [value for _, value in run]
+        hidden = [hidden_of(value) for value in values]
+        offsets = offsets_of(map(len, values))
         heads = array("Q", [5 + 4 * len(ones) if ones else 1 for ones in hidden])
         starts = array("Q", map(int.__add__, offsets, heads))
-        firsts, _, points = codec.decode_blocks(b"".join([block.value for block in run]), starts, offsets[1:])
+        firsts, _, points = codec.decode_blocks(b"".join(values), starts, offsets[1:])
         lasts = [points.t[behind - 1] for behind in firsts[1:]]
         rest = [block for block, last in zip(run, lasts, strict=True) if last >= next_t]
-        if not any(hidden) and all(last < block.first_t for last, block in zip(lasts, run[1:], strict=False)):
+        places = [keys.parse_history(key) for key, _ in run]
+        if not any(hidden) and all(last < first_t for last, (first_t, _, _) in zip(lasts, places[1:], strict=False)):
             return _slice(points, bisect_left(points.t, start), bisect_left(points.t, end)), rest
         order = [
-            (points.t[position], self._uuid_of(block.log), block.change, index, position)
-            for number, block in enumerate(run)
+            (points.t[position], self._uuid_of(log), change, index, position)
+            for number, (_, log, change) in enumerate(places)
             for index, position in enumerate(range(firsts[number], firsts[number + 1]))
             if start <= points.t[position] < end and index not in hidden[number]
         ]
@@ -201,7 +198,7 @@ class History:
         return _take(points, [entry[4] for entry in order]), rest
 
 
-def _no_points(run: list[_Block], start: int, end: int) -> None:
+def _no_points(run: _Run, start: int, end: int) -> None:
     """For those who want columns."""
 
 
@@ -212,14 +209,11 @@ def _whole_points(series: Series) -> _Take:
     prefix = msgspec.msgpack.encode([series.troop, series.uid, series.scout, series.report])
     prefix = bytes([prefix[0] + 4]) + prefix[1:]  # the array goes on with what C writes
 
-    def take(run: list[_Block], start: int, end: int) -> list[Point] | None:
-        if any(block.value[0] for block in run):
+    def take(run: _Run, start: int, end: int) -> list[Point] | None:
+        values = [value for _, value in run]
+        if any(map(_first_byte, values)):
             return None
-        offsets = offsets_of(len(block.value) for block in run)
-        starts = array("Q", [offset + 1 for offset in offsets[:-1]])
-        packed = native.points_msgpack(
-            b"".join([block.value for block in run]), starts, offsets[1:], start, end, prefix
-        )
+        packed = native.points_msgpack(values, start, end, prefix)
         return None if packed is None else _decode_points(packed)
 
     return take
@@ -241,7 +235,10 @@ def _take(points: PointColumns, order: Any) -> PointColumns:
     return PointColumns(take(t), take(clocked), take(boot), take(ms), data, take(starts), take(ends))
 
 
-def _points(series: Series, columns: PointColumns, reverse: bool) -> Iterator[Point]:
+def _points(series: Series, part: _Part, reverse: bool) -> Iterable[Point]:
+    if isinstance(part, list):
+        return part[::-1] if reverse else part
+    columns = part
     boots: Any = columns.boot
     times: Any = columns.ms
     if not all(columns.clocked):

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Final
 
-from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
+from scoutcore.codec.constants import INT64_MAX, UINT32_MAX
 from scoutcore.errors import InvalidError, ReportError
 
 MIN_KEY_LENGTH: Final = 32
@@ -71,6 +71,8 @@ def check_report(name: object) -> str:
     """*name* if it can be a report's; raises ReportError."""
     if not isinstance(name, str):
         raise ReportError("report is not a string")
+    if 0 < len(name) <= MAX_REPORT_BYTES and name.isascii() and name.isprintable():
+        return name
     if not name:
         raise ReportError("report name is empty")
     if _CONTROL.search(name):
@@ -198,10 +200,14 @@ def block_place(first_t: int, log: int, change: int) -> bytes:
     return _BLOCK.pack(first_t + 2**63, log, change)
 
 
-def history_time(suffix: bytes, t: int) -> bytes:
-    """The first key of the row's blocks that begin at *t* or later; *t* may be one off the 64 bits, at either end."""
+def history_range(suffix: bytes, start: int, end: int) -> tuple[bytes, bytes]:
+    """The first keys of the row's blocks that begin at *start* and at *end* or later.
+
+    *start* may be below 64 bits, *end* one above.
+    """
     prefix = HISTORY + suffix + b"\0"
-    return after(prefix) if t > INT64_MAX else prefix + _U64.pack(max(t, INT64_MIN) + 2**63)
+    stop = after(prefix) if end > INT64_MAX else prefix + _U64.pack(end + 2**63)
+    return prefix + _U64.pack(max(start + 2**63, 0)), stop
 
 
 def parse_history(key: bytes) -> tuple[int, int, int]:

@@ -140,6 +140,7 @@ class Hub:
             watch._push(events)
 
     def close(self) -> None:
-        """End all watches."""
+        """End all watches: of the current values nothing more can be read."""
         for watch in self._watchers:
+            watch._current = iter(())
             watch.close()

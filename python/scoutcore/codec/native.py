@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Iterable
-from itertools import repeat
+from itertools import accumulate, repeat
 from typing import Any
 
 from msgspec import DecodeError
@@ -391,23 +391,35 @@ def _point_columns(points: PointColumns, count: int) -> tuple[Any, list[Any]]:
     return rows, owned
 
 
-def points_msgpack(data: bytes, starts: UInts, ends: UInts, start: int, end: int, prefix: bytes) -> memoryview | None:
-    """The points of blocks from time *start* to *end*, exclusive, as a msgpack array of arrays.
+def points_msgpack(values: list[bytes], start: int, end: int, prefix: bytes) -> Any:
+    """The points of blocks from time *start* to *end*, exclusive, as a buffer: a msgpack array of arrays.
 
-    Each is *prefix*, ``t``, the data, ``boot`` and ``ms`` (or nil). None: the blocks are not one after another.
+    A block is all of a value but its first byte. Each point is *prefix*, ``t``, the data, ``boot`` and ``ms`` (or nil).
+    None: the blocks are not one after another.
 
     Raises:
-        CorruptError, UnsupportedError, EncodeError: as :func:`decode_blocks`.
+        CorruptError, UnsupportedError: as :func:`decode_blocks`.
     """
-    source = _source(data)
-    begins, stops = _block_slices(starts, ends)
-    room = 64 + len(source) + (32 + len(prefix)) * lib.sc_blocks_count(source, len(source), begins, stops, len(begins))
+    count = len(values)
+    if count == 1:  # most windows
+        data = values[0]
+        size = len(data)
+        begins = ffi.new("uint64_t[2]", (1, size))
+        stops = begins + 1
+    else:
+        data = b"".join(values)
+        size = len(data)
+        ends = list(accumulate(map(len, values)))
+        begins = ffi.new("uint64_t[]", [1, *map((1).__add__, ends)])
+        stops = ffi.new("uint64_t[]", ends)
+    points = size // 4 if size < _PIECE_BYTES // 8 else lib.sc_blocks_count(data, size, begins, stops, count)
+    room = 64 + size + (32 + len(prefix)) * points
     out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
-    status = lib.sc_blocks_msgpack(
-        *(source, len(source), begins, stops, len(begins)), start, end - 1, prefix, len(prefix), out, room, at
-    )
-    _check(status, at, encoding=status == Status.BOUNDS)
-    return memoryview(ffi.buffer(out, at[0])) if at[0] else None
+    status = lib.sc_blocks_msgpack(data, size, begins, stops, count, start, end - 1, prefix, len(prefix), out, room, at)
+    if status:
+        raise error(status, at[0])
+    written = at[0]
+    return ffi.buffer(out, written) if written else None
 
 
 # --- a batch of one ---------------------------------------------------------------------------------------------------

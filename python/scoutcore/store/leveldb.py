@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any, Final, TypeVar
@@ -20,8 +20,9 @@ T = TypeVar("T")
 WRITE_BUFFER_BYTES: Final = 24 * 1024 * 1024
 """LevelDB's own 4 MiB halves ingest at a million reports."""
 _BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
+_FIRST_ITEMS: Final = 4
 _SCAN_ITEMS: Final = 16
-"""The most items that a scan reads at a time."""
+"""The most items that a scan reads at a time, the first time and then."""
 _FENCES: Final = (b"\0", b"\xff")
 """Keys before and behind all others: a scan that comes to an end without meeting one has missed something."""
 
@@ -117,30 +118,44 @@ class LevelDBStore:
         return value
 
     def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        def begin(db: plyvel.DB) -> tuple[plyvel.DB, Any]:
-            bound = {"stop": stop, "reverse": True} if reverse else {"start": start}
-            return db, db.iterator(**bound, verify_checksums=True)
+        def begin(db: plyvel.DB) -> tuple[plyvel.DB, Any, list[tuple[bytes, bytes]], bool]:
+            if reverse:
+                iterator = db.iterator(reverse=True, stop=stop, verify_checksums=True)
+            else:
+                iterator = db.iterator(start=start, verify_checksums=True)
+            return db, iterator, *self._some(iterator, start, stop, _FIRST_ITEMS)
 
-        return self._items(*self._read(begin), start, stop)
+        db, iterator, found, ended = self._read(begin)
+        if ended:
+            iterator.close()
+            return iter(found)
+        return chain(found, self._items(db, iterator, start, stop))
+
+    def _some(self, iterator: Any, start: bytes, stop: bytes, most: int) -> tuple[list[tuple[bytes, bytes]], bool]:
+        """The next items in range, and whether they are the last.
+
+        plyvel ends at a damaged block as at the last one: so read on to a key out of range.
+        """
+        found: list[tuple[bytes, bytes]] = []
+        for item in iterator:
+            if not start <= item[0] < stop:
+                return found, True
+            found.append(item)
+            if len(found) == most:
+                return found, False
+        raise StorageError(f"LevelDB cannot read {self._path}: a scan ended before its range does")
 
     def _items(self, db: plyvel.DB, iterator: Any, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The items in range. plyvel ends at a damaged block as at the last one: so read on to a key out of range."""
-
-        def some(now: plyvel.DB) -> list[tuple[bytes, bytes]]:
+        def some(now: plyvel.DB) -> tuple[list[tuple[bytes, bytes]], bool]:
             if now is not db:
                 raise StorageError("LevelDB was opened afresh after a failed write: read again")
-            return list(islice(iterator, size))
+            return self._some(iterator, start, stop, _SCAN_ITEMS)
 
-        size = 2
         try:
-            while found := self._read(some):
-                if start <= found[-1][0] < stop:
-                    yield from found
-                    size = min(2 * size, _SCAN_ITEMS)
-                else:
-                    yield from (item for item in found if start <= item[0] < stop)
-                    return
-            raise StorageError(f"LevelDB cannot read {self._path}: a scan ended before its range does")
+            ended = False
+            while not ended:
+                found, ended = self._read(some)
+                yield from found
         finally:
             iterator.close()
 
