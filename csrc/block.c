@@ -465,6 +465,94 @@ sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *sta
     return SC_OK;
 }
 
+/* ---- readings that several blocks have ---- */
+
+static bool less(const sc_clock *a, const sc_clock *b)
+{
+    return clock_less(a->boot, a->ms, b->boot, b->ms);
+}
+
+/* Lets heap[i] sink to where no child of it, below count, is greater. */
+static void clock_sink(sc_clock *heap, size_t i, size_t count)
+{
+    sc_clock moved = heap[i];
+    for (size_t child = 2 * i + 1; child < count; child = 2 * i + 1) {
+        if (child + 1 < count && less(&heap[child], &heap[child + 1]))
+            child++;
+        if (!less(&moved, &heap[child]))
+            break;
+        heap[i] = heap[child];
+        i = child;
+    }
+    heap[i] = moved;
+}
+
+/* A heap sort: in place, and never slow. */
+static void clock_sort(sc_clock *heap, size_t count)
+{
+    for (size_t i = count / 2; i > 0; i--)
+        clock_sink(heap, i - 1, count);
+    for (size_t end = count; end > 1; end--) {
+        sc_clock greatest = heap[0];
+        heap[0] = heap[end - 1];
+        heap[end - 1] = greatest;
+        clock_sink(heap, 0, end - 1);
+    }
+}
+
+static bool clock_is_in(const sc_clock *sorted, size_t count, const sc_clock *sought)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (less(&sorted[middle], sought))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && !less(sought, &sorted[low]);
+}
+
+sc_status sc_blocks_shared(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                           sc_clock *scratch, size_t room, uint8_t *shared, size_t *at)
+{
+    size_t own = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t write_time, first_t;
+        if (!slice_ok(starts[i], ends[i], len))
+            return wrong(at, i, SC_BOUNDS);
+        size_t end = (size_t)ends[i];
+        sc_status status = header_read(in, (size_t)starts[i], end, &write_time, at);
+        if (status != SC_OK)
+            return status;
+        point p = {0, 0, 0, 0, 0, 0};
+        shared[i] = 0;
+        for (const int64_t *first = NULL; *at < end; first = &first_t) {
+            status = point_read(in, end, at, first, &p);
+            if (status != SC_OK)
+                return status;
+            if (!first)
+                first_t = p.t;
+            sc_clock clock = {p.boot, p.ms};
+            if (p.flags != CLOCKED)
+                continue;
+            if (i > 0)
+                shared[i] = shared[i] || clock_is_in(scratch, own, &clock);
+            else if (own == room)
+                return wrong(at, 0, SC_ROOM);
+            else
+                scratch[own++] = clock;
+        }
+        if (i > 0)
+            continue;
+        clock_sort(scratch, own);
+        for (size_t k = 1; k < own; k++)
+            shared[0] = shared[0] || !less(&scratch[k - 1], &scratch[k]);
+    }
+    *at = count;
+    return SC_OK;
+}
+
 /* ---- points as msgpack ---- */
 
 #define MSGPACK_ARRAY 0xdd /* with a count of 4 bytes */

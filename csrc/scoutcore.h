@@ -216,6 +216,16 @@ typedef struct sc_summaries {
 sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                               sc_summaries *summaries, size_t *at);
 
+typedef struct sc_clock {
+    uint64_t boot, ms;
+} sc_clock;
+
+/* shared[i], 1 or 0: whether block i has a reading, a (boot, ms), that block 0 has; shared[0]: whether it has one twice
+ * itself. scratch: undefined afterwards; room for the points of block 0, sc_blocks_count, is enough. *at and failures are
+ * those of sc_blocks_decode, and SC_ROOM. */
+sc_status sc_blocks_shared(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                           sc_clock *scratch, size_t room, uint8_t *shared, size_t *at);
+
 /* Writes the points of blocks in[starts[i]..ends[i]] with a time from from up to to, to included, as a msgpack array;
  * each point is prefix (the head of its own array, and what the caller puts first), t, data as bytes, and boot and ms or
  * nil. room: at least 5; len and 32 + prefix_len for each of sc_blocks_count points more are enough. *at: bytes written;

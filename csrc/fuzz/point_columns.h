@@ -80,6 +80,23 @@ static inline void msgpack_check(const uint8_t *in, size_t len, const uint64_t *
         REQUIRE(sc_msgpack_count(out, at) == found);
 }
 
+/* Which blocks share readings with the first, against the points themselves. */
+static inline void shared_check(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
+                                size_t count, const uint64_t *firsts, const sc_points *p, sc_status want)
+{
+    size_t room = sc_blocks_count(in, len, starts, ends, count > 0), at = 99;
+    sc_clock *scratch = room_for(room * sizeof *scratch);
+    uint8_t *shared = room_for(count);
+    REQUIRE(sc_blocks_shared(in, len, starts, ends, count, scratch, room, shared, &at) == want);
+    for (size_t i = 0; want == SC_OK && i < count; i++) {
+        int found = 0;
+        for (size_t k = firsts[0]; k < firsts[1]; k++)
+            for (size_t j = firsts[i]; j < firsts[i + 1]; j++)
+                found |= j != k && p->clocked[j] && p->clocked[k] && p->boot[j] == p->boot[k] && p->ms[j] == p->ms[k];
+        REQUIRE(shared[i] == found);
+    }
+}
+
 /* Decodes blocks, and summarizes them: both agree, also in what is wrong. Returns how many points there are. */
 static inline size_t blocks_read(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
                                  size_t count, uint64_t *firsts, int64_t *times, sc_points *points, sc_status *status)
@@ -88,6 +105,7 @@ static inline size_t blocks_read(const uint8_t *in, size_t len, const uint64_t *
     *points = point_columns(room);
     *status = sc_blocks_decode(in, len, starts, ends, count, firsts, times, points, room, &at);
     msgpack_check(in, len, starts, ends, count, firsts, points, *status);
+    shared_check(in, len, starts, ends, count, firsts, points, *status);
     sc_summaries summaries = summary_columns(count);
     REQUIRE(sc_blocks_summarize(in, len, starts, ends, count, &summaries, &summary_at) == *status);
     if (*status != SC_OK) {

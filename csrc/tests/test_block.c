@@ -140,6 +140,36 @@ static void msgpack(bytes in, const uint64_t *starts, const uint64_t *ends, size
     SAME(out, at, want);
 }
 
+/* sc_blocks_shared against the points p that sc_blocks_decode gives, and against its failure. */
+static void shared(bytes in, const uint64_t *starts, const uint64_t *ends, size_t count, const sc_points *p,
+                   const uint64_t *firsts, sc_status status, size_t want_at)
+{
+    size_t room = sc_blocks_count(in.data, in.len, starts, ends, count > 0), clocked = 0, at = 99;
+    sc_clock *scratch = room_for(room * sizeof *scratch);
+    uint8_t *found = room_for(count);
+    EQUAL(sc_blocks_shared(in.data, in.len, starts, ends, count, scratch, room, found, &at), status);
+    if (status != SC_OK) {
+        EQUAL(at, want_at);
+        return;
+    }
+    EQUAL(at, count);
+    for (size_t i = 0; i < count; i++) {
+        bool want = false;
+        for (size_t k = firsts[0]; k < firsts[1]; k++) {
+            for (size_t j = firsts[i]; j < firsts[i + 1]; j++) {
+                want = want || (j != k && p->clocked[j] && p->clocked[k] && p->boot[j] == p->boot[k] &&
+                                p->ms[j] == p->ms[k]);
+            }
+            clocked += i == 0 && p->clocked[k];
+        }
+        EQUAL(found[i], want);
+    }
+    if (clocked > 0) {
+        EQUAL(sc_blocks_shared(in.data, in.len, starts, ends, count, scratch, clocked - 1, found, &at), SC_ROOM);
+        EQUAL(at, 0);
+    }
+}
+
 /* sc_blocks_summarize against its description, read off the points that sc_blocks_decode gives: equal, also in failing.
  */
 static void summarize(bytes in, const uint64_t *starts, const uint64_t *ends, size_t count)
@@ -154,6 +184,7 @@ static void summarize(bytes in, const uint64_t *starts, const uint64_t *ends, si
     sc_status status = sc_blocks_decode(in.data, in.len, starts, ends, count, firsts, times, &p, points, &at);
     msgpack(in, starts, ends, count, &p, firsts, status, at, INT64_MIN, INT64_MAX);
     msgpack(in, starts, ends, count, &p, firsts, status, at, 1, 10);
+    shared(in, starts, ends, count, &p, firsts, status, at);
     EQUAL(sc_blocks_summarize(in.data, in.len, starts, ends, count, &s, &sum_at), status);
     if (status != SC_OK) {
         EQUAL(sum_at, at);
@@ -624,11 +655,16 @@ static void clocks(void)
         about("clocks");
         encoded made = encode(samples, 1 + shape % 4, MANY_POINTS, MANY_BYTES);
         summarize(made.out, made.blocks.offsets, made.blocks.offsets + 1, 1);
+        samples[2].series = samples[3].series = 1;
+        made = encode(samples, 4, MANY_POINTS, MANY_BYTES);
+        summarize(made.out, made.blocks.offsets, made.blocks.offsets + 1, 2);
     }
     about("no summaries");
     size_t at = 99;
     sc_summaries none;
     EQUAL(sc_blocks_summarize(NULL, 0, NULL, NULL, 0, &none, &at), SC_OK);
+    EQUAL(at, 0);
+    EQUAL(sc_blocks_shared(NULL, 0, NULL, NULL, 0, NULL, 0, NULL, &at), SC_OK);
     EQUAL(at, 0);
 }
 

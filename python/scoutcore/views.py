@@ -6,6 +6,7 @@ Everything here is a function of the set of receptions, whatever their order: th
 from __future__ import annotations
 
 import uuid as uuids
+from array import array
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from struct import Struct
@@ -134,16 +135,17 @@ class Views:
         rank = (min(last_t, write_time), last_t, log.uuid, change, count - 1)
         row.receptions += count
         row.span = max(row.span, last_t - first_t)
-        if clocks and not (
-            clocks == 1
-            and (min_boot, min_ms) > row.max_clock
-            and min_boot == max_boot
-            and max_ms - min_ms <= CLOCK_RANGE
-        ):
-            self._merge(commit, row, block_key, block, rank)
-            row.max_clock = max(row.max_clock, (max_boot, max_ms))
-            return
-        # No reading in here can have been heard before.
+        times = {max_boot: [min_ms, max_ms]} if clocks else {}
+        near = min_boot == max_boot and max_ms - min_ms <= CLOCK_RANGE
+        if clocks and not (clocks == 1 and (min_boot, min_ms) > row.max_clock and near):
+            if not near:
+                times = _clocks_of(block)
+            others = self._others(commit, row, block, times)
+            if others is not None:
+                self._merge(commit, row, block_key, block, rank, times, others)
+                row.max_clock = max(row.max_clock, (max_boot, max_ms))
+                return
+        # No reading in here has been heard before.
         row.points += count
         commit.puts[block_key] = b"\0" + block
         if row.rank is None or rank > row.rank:
@@ -153,30 +155,42 @@ class Views:
             row.clocked = last_clocked == 1
             row.boot, row.ms = last_boot, last_ms
         if clocks:
-            row.max_clock = (max_boot, max_ms)
-            row.widest = max(row.widest, max_ms - min_ms)
-            entry = row.clock_key + keys.clock_place(max_boot, max_ms, log.number, change)
-            commit.puts[entry] = _ENTRY.pack(min_ms, first_t + _BIAS)
-            commit.clock_entries[row.suffix].append((max_boot, min_ms, max_ms, block_key))
+            row.max_clock = max(row.max_clock, (max_boot, max_ms))
+            for boot, found in times.items():
+                self._enter(commit, row, block_key, boot, found)
 
-    def _merge(self, commit: Commit, row: Row, block_key: bytes, block: bytes, rank: Rank) -> None:
-        """Add a block in which there may be readings that were heard before."""
+    def _others(
+        self, commit: Commit, row: Row, block: bytes, times: dict[int, list[int]]
+    ) -> list[tuple[bytes, bytes]] | None:
+        """Key and value of the row's blocks that have readings of *block*; None: there is none that is heard twice."""
+        near = [self._blocks_with(commit, row, boot, found[0], found[-1]) for boot, found in times.items()]
+        others = [(key, commit.get(key) or b"") for key in set().union(*near)]
+        values = [value for _, value in others]
+        offsets = offsets_of([len(block), *map(len, values)])
+        heads = [0, *(len(pack_hidden(hidden_of(value))) for value in values)]
+        starts = array("Q", map(int.__add__, offsets, heads))
+        shared = codec.shared_readings(b"".join([block, *values]), starts, offsets[1:])
+        return [other for other, shares in zip(others, shared[1:], strict=True) if shares] if any(shared) else None
+
+    def _merge(
+        self,
+        commit: Commit,
+        row: Row,
+        block_key: bytes,
+        block: bytes,
+        rank: Rank,
+        times: dict[int, list[int]],
+        others: list[tuple[bytes, bytes]],
+    ) -> None:
+        """Add a block with readings that were heard before: twice in itself, or in *others*."""
         receptions = self._receptions(block_key, block)
-        by_boot: dict[int, list[int]] = {}
-        for identity in receptions:
-            if identity is not None:
-                by_boot.setdefault(identity[0], []).append(identity[1])
         shown: dict[tuple[int, int], _Reception] = {}
-        for boot, times in by_boot.items():
-            times.sort()
-            for other_key in self._blocks_with(commit, row, boot, times[0], times[-1]):
-                other = commit.get(other_key)
-                assert other is not None
-                hidden = hidden_of(other)
-                others = self._receptions(other_key, other[len(pack_hidden(hidden)) :], receptions)
-                for identity, found in others.items():
-                    if identity is not None:
-                        shown.update((identity, one) for one in found if one.index not in hidden)
+        for other_key, other in others:
+            hidden = hidden_of(other)
+            heard = self._receptions(other_key, other[len(pack_hidden(hidden)) :], receptions)
+            for identity, found in heard.items():
+                if identity is not None:
+                    shown.update((identity, one) for one in found if one.index not in hidden)
 
         hide: dict[bytes, set[int]] = {block_key: set()}
         for identity, found in receptions.items():
@@ -202,8 +216,8 @@ class Views:
                 hidden = hidden_of(value)
                 commit.put(key, pack_hidden(sorted(indices.union(hidden))) + value[len(pack_hidden(hidden)) :])
         all_hidden = len(hide[block_key]) == rank[4] + 1
-        for boot, times in by_boot.items():
-            self._enter(commit, row, block_key, boot, times, all_hidden)
+        for boot, found_times in times.items():
+            self._enter(commit, row, block_key, boot, found_times, all_hidden)
         self._update_last(row, rank, receptions, shown)
 
     @staticmethod
@@ -278,7 +292,9 @@ class Views:
         return [reception for _, reception in sorted(found, key=lambda pair: pair[0])]
 
     @staticmethod
-    def _enter(commit: Commit, row: Row, block_key: bytes, boot: int, times: list[int], all_hidden: bool) -> None:
+    def _enter(
+        commit: Commit, row: Row, block_key: bytes, boot: int, times: list[int], all_hidden: bool = False
+    ) -> None:
         """Enter a block's readings of *boot*, at sorted *times*, into the clock index.
 
         A block that is *all_hidden* has nothing that a later reading could be compared with: its entries say so.
@@ -314,6 +330,16 @@ def hidden_of(value: bytes) -> tuple[int, ...]:
         return ()
     (count,) = Struct(">I").unpack_from(value, 1)
     return Struct(f">{count}I").unpack_from(value, 5)
+
+
+def _clocks_of(block: bytes) -> dict[int, list[int]]:
+    """The ms of a block's readings, rising, by boot."""
+    points = codec.decode_blocks(block, *_whole(block)).points
+    found: dict[int, list[int]] = {}
+    for clocked, boot, ms in sorted(set(zip(points.clocked, points.boot, points.ms, strict=True))):
+        if clocked:
+            found.setdefault(boot, []).append(ms)
+    return found
 
 
 def _whole(block: bytes) -> tuple[UInts, UInts]:

@@ -139,6 +139,7 @@ def test_blocks(same, batch, write_time, max_points, max_bytes):
     slices = made.offsets[:-1], made.offsets[1:]
     same("decode_blocks", made.data, *slices)
     same("summarize_blocks", made.data, *slices)
+    same("shared_readings", made.data, *slices)
     found = reference.decode_blocks(made.data, *slices)
     rows = points_of(points)
     assert points_of(found.points) == [rows[index] for index in made.order]
@@ -159,6 +160,7 @@ def test_blocks_from_bytes(same, parts):
     slices = array("Q", offsets[:-1]), array("Q", offsets[1:])
     same("decode_blocks", b"".join(parts), *slices)
     same("summarize_blocks", b"".join(parts), *slices)
+    same("shared_readings", b"".join(parts), *slices)
 
 
 @given(blocks(), columns, columns)
@@ -166,6 +168,7 @@ def test_blocks_of_any_bounds(same, data, starts, ends):
     count = min(len(starts), len(ends))
     same("decode_blocks", data, starts[:count], ends[:count])
     same("summarize_blocks", data, starts[:count], ends[:count])
+    same("shared_readings", data, starts[:count], ends[:count])
 
 
 @given(st.lists(st.integers(1, 70), max_size=20), st.integers(0, 100), st.integers(0, 120))

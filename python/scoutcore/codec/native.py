@@ -371,6 +371,19 @@ def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries
     return summaries
 
 
+def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:
+    """See :func:`scoutcore.codec.reference.shared_readings`."""
+    source = _source(data)
+    begins, stops = _block_slices(starts, ends)
+    count = len(begins)
+    room = lib.sc_blocks_count(source, len(source), begins, stops, min(count, 1))
+    scratch, shared = _new_uncleared("sc_clock[]", room), _new_uncleared("uint8_t[]", count)
+    at = ffi.new("size_t *")
+    status = lib.sc_blocks_shared(source, len(source), begins, stops, count, scratch, room, shared, at)
+    _check(status, at, encoding=status == Status.BOUNDS)
+    return _taken(shared, count)
+
+
 def _block_slices(starts: UInts, ends: UInts) -> tuple[Any, Any]:
     begins, stops = _input(starts, "Q"), _input(ends, "Q")
     if len(begins) != len(stops):

@@ -508,6 +508,24 @@ def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
     return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
 
 
+def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:
+    """Which of the blocks ``data[starts[i]:ends[i]]`` have a reading, a (boot, ms), of the first: 1 or 0 for each.
+
+    For the first itself: whether it has a reading twice.
+
+    Raises:
+        CorruptError, UnsupportedError, EncodeError: as :func:`decode_blocks`.
+    """
+    firsts, _, points = decode_blocks(data, starts, ends)
+    readings = list(zip(points.clocked, points.boot, points.ms, strict=True))
+    blocks = [[one for one in readings[first:end] if one[0]] for first, end in pairwise(firsts)]
+    own = set(blocks[0] if blocks else ())
+    shared = bytearray(not own.isdisjoint(block) for block in blocks)
+    if blocks:
+        shared[0] = len(own) < len(blocks[0])
+    return bytes(shared)
+
+
 def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries:
     """What the views need of the blocks ``data[starts[i]:ends[i]]``, each checked whole.
 
