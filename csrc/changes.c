@@ -34,8 +34,9 @@ size_t sc_marker_find(const uint8_t *in, size_t len, size_t at, const uint8_t uu
     return len;
 }
 
-/* Whether whole frames stand from in[at] up to a check frame: 2, and *at is that frame; 1: in ends before; 0: no. */
-static int interval_read(const uint8_t *in, size_t len, size_t *at)
+/* Whether whole frames stand from in[at] up to a check frame: 2, and *at is that frame; 1: in ends before; 0: no.
+ * No frame holds the bytes of the following keyframe; but a frame's last bytes and the check behind it may read as one. */
+static int interval_read(const uint8_t *in, size_t len, size_t following, size_t *at)
 {
     while (*at < len) {
         frame found;
@@ -43,7 +44,9 @@ static int interval_read(const uint8_t *in, size_t len, size_t *at)
         if (status != SC_OK)
             return status == SC_TRUNCATED;
         if (found.id == SC_FRAME_BLOB)
-            return in[*at] == CHECK_LENGTH ? 2 : 0;
+            return in[*at] == CHECK_LENGTH && (found.end <= following || *at > following) ? 2 : 0;
+        if (found.end >= following + SC_MARKER_BYTES)
+            return 0;
         *at = found.end;
     }
     return 1;
@@ -55,9 +58,8 @@ int sc_interval_find(const uint8_t *in, size_t len, size_t at, const uint8_t uui
     size_t keyframe = sc_marker_find(in, len, at, uuid);
     while (keyframe < len) {
         size_t position = keyframe + SC_MARKER_BYTES;
-        /* A log holds no such bytes within a frame: the next keyframe is real, and a damaged length must not skip it. */
         size_t following = sc_marker_find(in, len, position, uuid);
-        int found = interval_read(in, following, &position);
+        int found = interval_read(in, len, following, &position);
         if (found == 2 || (found == 1 && following == len)) {
             *start = keyframe;
             *check = position;

@@ -260,7 +260,8 @@ size_t sc_changes_split(const uint64_t *ends, size_t count, uint64_t interval, u
 size_t sc_marker_find(const uint8_t *in, size_t len, size_t at, const uint8_t uuid[SC_UUID_BYTES]);
 
 /* The next keyframe at or behind in[at] from which whole frames read well up to a check frame, before any further
- * keyframe. Its digest is not looked at. 2: found, *start, *check and *end (of the check) are set. 1: in ends before
+ * keyframe; bytes that read as one but reach from the last frame into the check are none. The digest is not looked at:
+ * where it does not match, go on behind *start, not behind *end. 2: found, *start, *check and *end (of the check) are set. 1: in ends before
  * a check, *start is set. 0: none. */
 int sc_interval_find(const uint8_t *in, size_t len, size_t at, const uint8_t uuid[SC_UUID_BYTES], size_t *start,
                      size_t *check, size_t *end);

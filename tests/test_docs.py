@@ -151,7 +151,7 @@ def members() -> Iterator[Any]:
         ("scoutcore", scoutcore.__all__),
         ("multibuffer", multibuffer.__all__),
         ("dat", dat.__all__),
-        ("changes", ["open"]),
+        ("changes", ["open", "find_keyframe"]),
         ("aio", ["open"]),
     ):
         for name in names:

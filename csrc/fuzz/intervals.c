@@ -20,15 +20,15 @@ static int slow_interval(const uint8_t *in, size_t len, size_t at, const uint8_t
         size_t following = slow_find(in, len, *start + SC_MARKER_BYTES, uuid), place = *start + SC_MARKER_BYTES,
                one = 1;
         sc_status status = SC_OK;
-        uint8_t id = SC_FRAME_CHANGE, *piece = exact(in, following);
+        uint8_t id = SC_FRAME_CHANGE, *piece = exact(in, len);
         uint64_t from, to;
         while (one == 1) {
             *check = place;
-            status = sc_frames_scan(piece, following, SC_MAX_FRAME, SC_MAX_FRAME, &id, &from, &to, 1, &one, &place);
-            if (one == 1 && id == SC_FRAME_BLOB)
+            status = sc_frames_scan(piece, len, SC_MAX_FRAME, SC_MAX_FRAME, &id, &from, &to, 1, &one, &place);
+            if (one == 1 && (id == SC_FRAME_BLOB || place >= following + SC_MARKER_BYTES))
                 break;
         }
-        if (one == 1 && in[*check] == 0x21)
+        if (one == 1 && id == SC_FRAME_BLOB && in[*check] == 0x21 && (place <= following || *check > following))
             return 2;
         if (one == 0 && status == SC_OK && following == len)
             return 1;

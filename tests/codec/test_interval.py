@@ -106,6 +106,7 @@ CLOSED = ONE + CHECK
         (ONE + b"\0" + CLOSED, 0, (28, 55, 89)),
         (ONE + b"\1\3" + CLOSED, 0, (29, 56, 90)),
         (ONE + b"\0", 0, NONE),
+        (ONE + b"\6\1ab" + CLOSED, 0, (31, 58, 92)),
         (ONE + MARKER + CHECK, 0, (27, 45, 79)),
         (ONE + b"\x05\1" + CLOSED, 0, (29, 56, 90)),
         (ONE + varint(MAX_FRAME) + b"\1" + CLOSED, 0, (32, 59, 93)),
@@ -123,6 +124,21 @@ CLOSED = ONE + CHECK
 )
 def test_interval(codec, data, offset, found):
     assert tuple(codec.find_interval(data, UUID, offset)) == found
+
+
+@pytest.mark.parametrize("inside", range(1, 17))
+def test_a_frame_s_end_and_the_check_that_read_as_a_keyframe(codec, inside):
+    """The last *inside* bytes of such a uuid are those that the check begins with."""
+    check = frame(2, bytes(range(32)))
+    uuid = UUID[: 16 - inside] + check[:inside]
+    keyframe = b"\x11\x02" + uuid
+    interval = keyframe + FRAME + frame(1, b"x" + keyframe[: 18 - inside])
+    data = (interval + check) * 2 + keyframe
+    false = len(interval) - 18 + inside
+    assert codec.find_marker(data, uuid, 1) == false
+    found = [tuple(codec.find_interval(data, uuid, offset)) for offset in (0, 1, false, false + 1)]
+    first, second = (0, len(interval), len(interval) + 34), len(interval) + 34
+    assert found == [first] + [(second, second + len(interval), 2 * second)] * 3
 
 
 def test_from_every_offset(codec):

@@ -634,22 +634,27 @@ def find_marker(data: Buffer, uuid: bytes, offset: int = 0) -> int:
 def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
     """The next keyframe of the log *uuid* from *offset* on whose interval reads well up to a check frame.
 
-    Its digest is not looked at: the caller compares it. ``check`` and ``end`` are -1 where *data* ends first. An
-    interval never reaches over the next keyframe: the log holds no such bytes, so a damaged one costs no other.
+    Its digest is not looked at: the caller compares it, and goes on behind ``start`` where it does not match. ``check``
+    and ``end`` are -1 where *data* ends first. An interval never reaches over the next keyframe: the log holds no such
+    bytes, so a damaged one costs no other. But a frame's last bytes and the check behind it may read as one.
     """
     view = _view(data)
     start = find_marker(view, uuid, offset)
     while start >= 0:
         following = find_marker(view, uuid, start + MARKER_BYTES)
-        inside = view[: following if following >= 0 else len(view)]
+        limit = following if following >= 0 else len(view)
+        inside = view[: limit + MARKER_BYTES + CHECK_BYTES]
         position = start + MARKER_BYTES
         try:
             while (frames := scan_frames(inside, position)).ids:
                 for kind, end in zip(frames.ids, frames.ends, strict=True):
                     if kind == FRAME_BLOB:
-                        if view[position] != CHECK_BYTES - 1:  # the frame's length, one byte as we write it
+                        # Its length is one byte, as we write it.
+                        if view[position] != CHECK_BYTES - 1 or position <= limit < end:
                             raise error(Status.FRAME_ID, position)
                         return Interval(start, position, end)
+                    if end >= limit + MARKER_BYTES:
+                        raise error(Status.FRAME_ID, position)
                     position = end
             if following < 0:
                 return Interval(start, -1, -1)

@@ -1,0 +1,58 @@
+"""How far a log stands in changes files, and the names and digests that everyone agrees on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+DIGEST_BYTES: Final = 16
+MARKER: Final = b"\x11\x02"
+"""What a uuid frame begins with."""
+CHECK: Final = b"\x21\x02"
+"""What a check frame begins with."""
+_POSITION: Final = Struct(">IIQQ16s")
+
+
+def digest_of(previous: bytes, interval: bytes = b"") -> blake2b:
+    """The running digest of an interval: BLAKE2b-128 over the previous check's digest and the interval's bytes."""
+    running = blake2b(previous, digest_size=DIGEST_BYTES)
+    running.update(interval)
+    return running
+
+
+def file_name(first: int) -> str:
+    """The name of the file that begins with change *first*."""
+    return f"{first:010d}.changes"
+
+
+def files_of(directory: Path) -> list[Path]:
+    """The changes files in a log's directory, in the order of their changes."""
+    return sorted(directory.glob("[0-9]" * 10 + ".changes"))
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a log stands in changes files."""
+
+    last: int = 0
+    """The last change in them."""
+    file: int = 0
+    """The first change of the newest file; 0: there is none yet."""
+    size: int = 0
+    """Bytes of that file that count."""
+    interval: int = 0
+    """Where in that file the open interval begins; ``size`` where none is open."""
+    digest: bytes = bytes(DIGEST_BYTES)
+    """The digest of the last check."""
+
+    def dump(self) -> bytes:
+        """The position as a record."""
+        return _POSITION.pack(self.last, self.file, self.size, self.interval, self.digest)
+
+    @classmethod
+    def load(cls, record: bytes) -> Position:
+        """The position of a record."""
+        return cls(*_POSITION.unpack(record))

@@ -1,0 +1,128 @@
+"""Writing a log's changes files: keyframes and checks where the format wants them."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from scoutcore import codec
+from scoutcore.changes.position import CHECK, MARKER, Position, digest_of, file_name
+from scoutcore.codec.constants import CHECK_BYTES, FILE_BYTES, INTERVAL_BYTES
+from scoutcore.errors import CorruptError
+
+
+class Writer:
+    """Appends a log's frames to its changes files, with keyframes and checks where the format wants them.
+
+    The files are a pure function of the log: it does not matter in how many steps they are written.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        uuid: bytes,
+        position: Position,
+        interval_bytes: int = INTERVAL_BYTES,
+        file_bytes: int = FILE_BYTES,
+    ) -> None:
+        """Go on at *position*; what the newest file holds behind it is cut off.
+
+        Raises:
+            OSError: the file system refuses.
+            CorruptError: the newest file is shorter than *position* says.
+        """
+        self.position = position
+        self._directory = directory
+        self._uuid = uuid
+        self._interval_bytes = interval_bytes
+        self._file_bytes = file_bytes
+        self._file: BinaryIO | None = None
+        self._running = digest_of(position.digest)
+        self._new_names = False
+        if position.file:
+            self._file = (directory / file_name(position.file)).open("r+b", buffering=0)
+            if self._file.seek(0, io.SEEK_END) < position.size:
+                self._file.close()
+                raise CorruptError(f"{self._file.name} ends before what was packed", position.size)
+            self._file.truncate(position.size)
+            self._file.seek(position.interval)
+            self._running.update(self._file.read(position.size - position.interval))
+
+    def append(self, frames: bytes, changes: int) -> None:
+        """Append the frames of the next *changes* changes."""
+        position = self.position
+        found = codec.scan_frames(frames)
+        if found.consumed != len(frames) or len(found.ids) != changes:
+            raise CorruptError("a chunk of the log does not hold its changes", found.consumed)
+        closing, _ = codec.split_intervals(found.ends, position.size - position.interval, self._interval_bytes)
+        out: list[bytes] = []
+        begin = index = 0
+        for last in closing:
+            self._open_interval(out, position.last + index + 1)
+            end = found.ends[last]
+            self._extend(out, frames[begin:end])
+            digest = self._running.digest()
+            out.append(CHECK + position.digest + digest)
+            position.size += CHECK_BYTES
+            position.interval = position.size
+            position.digest = digest
+            begin, index = end, last + 1
+        if begin < len(frames):
+            self._open_interval(out, position.last + index + 1)
+            self._extend(out, frames[begin:])
+        self._flush(out)
+        position.last += changes
+
+    def _extend(self, out: list[bytes], data: bytes) -> None:
+        out.append(data)
+        self._running.update(data)
+        self.position.size += len(data)
+
+    def _open_interval(self, out: list[bytes], change: int) -> None:
+        position = self.position
+        if position.interval < position.size:
+            return
+        if position.file == 0 or position.size >= self._file_bytes:
+            self._flush(out)
+            self._next_file(change)
+        self._running = digest_of(position.digest)
+        position.interval = position.size
+        self._extend(out, MARKER + self._uuid)
+
+    def _next_file(self, change: int) -> None:
+        self.sync()
+        if self._file:
+            self._file.close()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._file = (self._directory / file_name(change)).open("w+b", buffering=0)
+        self._new_names = True
+        self.position.file, self.position.size, self.position.interval = change, 0, 0
+
+    def _flush(self, out: list[bytes]) -> None:
+        if out:
+            assert self._file is not None
+            data = memoryview(b"".join(out))
+            while data:
+                data = data[self._file.write(data) :]
+            out.clear()
+
+    def sync(self) -> None:
+        """Make all that was appended safe against power loss."""
+        if self._file:
+            os.fdatasync(self._file.fileno())
+        if self._new_names:
+            for directory in (self._directory, self._directory.parent, self._directory.parent.parent):
+                handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+            self._new_names = False
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
