@@ -33,6 +33,7 @@ LAYERS = {
         "packer",
         "recovery",
         "rows",
+        "source",
         "stats",
         "views",
         "watch",

@@ -121,6 +121,11 @@ class Logs:
         record = self._store.get(keys.LOG_STATE + log.uuid)
         return Log.load(log.uuid, record, None).head if record else 0
 
+    def stored_position(self, log: Log) -> Position:
+        """How far *log* is packed as LevelDB has it: in the write that drops chunks, not a moment later."""
+        record = self._store.get(keys.PACKED + log.uuid)
+        return Position.load(record) if record else Position()
+
     def add(self, commit: Commit, uuid: bytes) -> Log:
         """A further log, empty so far."""
         log = Log(uuid, len(self.by_number))
@@ -167,3 +172,14 @@ class Logs:
                 yield *keys.parse_log_chunk(key), key, frames
 
         return heapq.merge(*map(section, SECTIONS.values()))
+
+    def chunk_with(self, log: Log, change: int) -> tuple[int, bytes] | None:
+        """First change and frames of the chunk in LevelDB that has *change*; None: it is in none."""
+        for name in SECTIONS.values():
+            stop = keys.log_chunk(name, log.uuid, change, UINT32_MAX) + b"\0"
+            for key, frames in self._store.scan(keys.log_chunk(name, log.uuid, 0, 0), stop, reverse=True):
+                first, last = keys.parse_log_chunk(key)
+                if last >= change:
+                    return first, frames
+                break
+        return None

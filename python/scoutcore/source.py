@@ -1,0 +1,204 @@
+"""One place that gives a log's changes from any of them on, wherever they are, while the packer moves them."""
+
+from __future__ import annotations
+
+import os
+import uuid as uuids
+from array import array
+from bisect import bisect_right
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from scoutcore import codec
+from scoutcore.changes import DIGEST_BYTES, Position, digest_of, file_name
+from scoutcore.codec.columns import UInts
+from scoutcore.codec.constants import CHECK_BYTES, FRAME_BLOB
+from scoutcore.errors import CorruptError, NotFoundError, StorageError
+from scoutcore.log import Log, Logs
+
+_RUN_BYTES: Final = 1024 * 1024
+"""Frames taken from a file, or from LevelDB, at a time."""
+
+
+class Cursor:
+    """Reads a log forward: from its changes files where it is packed, else from LevelDB. For one thread.
+
+    The packer may go on meanwhile. A change is not in LevelDB any more only once it is in a file and recorded as such,
+    in one atomic write; so who misses it in LevelDB finds it in the record.
+
+    Attributes:
+        after: the last change read.
+    """
+
+    def __init__(self, logs: Logs, log: Log, directory: Path | None, after: int) -> None:
+        """Begin behind change *after*; nothing is read yet.
+
+        Args:
+            logs, log: of them only what is stored counts: they may be those of before a failed write.
+            directory: where all changes files are, ``changes/`` of the database; None in memory.
+        """
+        self.after = after
+        self._logs = logs
+        self._log = log
+        self._files = _Files(directory / str(uuids.UUID(bytes=log.uuid)), log.marker) if directory else None
+        self._frames = b""
+        self._ends: UInts = array("I")
+        """Where the frames that were read ahead end."""
+        self._next = 0
+        """Which of them comes next."""
+
+    def read(self, upto: int, max_bytes: int) -> tuple[bytes, int]:
+        """The frames of the next changes, without keyframes and checks, and the number of the last of them.
+
+        Args:
+            upto: the last change that may be given; it is stored.
+            max_bytes: where more than one change is given, they have no more bytes.
+
+        Returns:
+            some changes, about a MiB of them at most; ``(b"", after)`` only where *after* is *upto* or more.
+
+        Raises:
+            NotFoundError: the next change is not here: it was dropped.
+            CorruptError: a changes file is damaged where it should be.
+            StorageError: the disk or LevelDB refuses; the same read may be tried again.
+        """
+        if self.after >= upto:
+            return b"", self.after
+        if self._next == len(self._ends):
+            self._fill(upto)
+        begin = self._ends[self._next - 1] if self._next else 0
+        stop = max(bisect_right(self._ends, begin + max_bytes, self._next), self._next + 1)
+        stop = min(stop, self._next + upto - self.after)
+        self.after += stop - self._next
+        self._next = stop
+        return self._frames[begin : self._ends[stop - 1]], self.after
+
+    def close(self) -> None:
+        """Close the file that is open, if any; reading on opens it again."""
+        if self._files:
+            self._files.close()
+
+    def _fill(self, upto: int) -> None:
+        """Read ahead; at least one change."""
+        frames = self._stored(upto)
+        if not frames and self._files:
+            position = self._logs.stored_position(self._log)
+            if position.last > self.after:
+                frames = self._files.read(self.after, position)
+        if not frames:
+            raise NotFoundError(f"change {self.after + 1} of log {uuids.UUID(bytes=self._log.uuid)} is not here")
+        self._frames, self._ends, self._next = frames, codec.scan_frames(frames).ends, 0
+
+    def _stored(self, upto: int) -> bytes:
+        """Frames of LevelDB from the next change on; none where that is not in LevelDB."""
+        parts: list[bytes] = []
+        size, last = 0, self.after
+        for first, chunk_last, _, frames in self._logs.chunks(self._log, last + 1):
+            if first != last + 1 or first > upto or size >= _RUN_BYTES:
+                break
+            parts.append(frames)
+            size += len(frames)
+            last = chunk_last
+        if parts:
+            return b"".join(parts)
+        found = self._logs.chunk_with(self._log, last + 1)
+        if found is None:
+            return b""
+        first, frames = found
+        return frames[codec.scan_frames(frames).ends[last - first] :]
+
+
+class _Files:
+    """A log's changes files, read forward in whole intervals, each compared with its check."""
+
+    def __init__(self, directory: Path, marker: bytes) -> None:
+        self._directory = directory
+        self._marker = marker
+        self._file: BinaryIO | None = None
+        self._first = 0
+        """The first change of the file."""
+        self._last = 0
+        """The last change before the interval that is read next, which begins at ``_offset``."""
+        self._offset = 0
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def read(self, after: int, packed: Position) -> bytes:
+        """Some frames behind change *after*; none where no file has the next one. *packed*: how far the files count."""
+        try:
+            if self._file and after >= self._last:
+                found = self._run(after, packed)
+                if found:
+                    return found
+            return self._run(after, packed) if self._open(after + 1) else b""
+        except OSError as problem:
+            raise StorageError(f"cannot read {self._directory}: {problem.strerror or problem}") from problem
+
+    def _open(self, change: int) -> bool:
+        """Open the file that would have *change*; whether there is one."""
+        self.close()
+        names = sorted(path.name for path in self._directory.glob("*.changes"))
+        number = bisect_right(names, file_name(change)) - 1
+        if number < 0:
+            return False
+        self._file = (self._directory / names[number]).open("rb", buffering=0)
+        self._first = int(names[number].partition(".")[0])
+        self._last, self._offset = self._first - 1, 0
+        return True
+
+    def _run(self, after: int, packed: Position) -> bytes:
+        """Frames of the open file behind change *after*; none where it ends before."""
+        assert self._file
+        handle = self._file.fileno()
+        limit = packed.size if self._first == packed.file else os.fstat(handle).st_size
+        size = _RUN_BYTES
+        while self._offset < limit:
+            data = os.pread(handle, min(size, limit - self._offset), self._offset)
+            try:
+                found, taken = self._intervals(data, after, self._offset + len(data) == limit)
+            except CorruptError as problem:
+                raise CorruptError(f"{self._file.name}: {problem.reason}", self._offset + problem.offset) from None
+            self._offset += taken
+            if found or self._offset + len(data) - taken == limit:
+                return found
+            if not taken:
+                size *= 2
+        return b""
+
+    def _intervals(self, data: bytes, after: int, at_end: bool) -> tuple[bytes, int]:
+        """The frames behind change *after* in the intervals of *data*, and the bytes of those that are closed.
+
+        The one that is still open counts where *data* is the end.
+        """
+        frames = codec.scan_frames(data)
+        if at_end and frames.consumed < len(data):
+            raise CorruptError("the end is in the middle of a frame", frames.consumed)
+        ends = frames.ends
+        blobs = [index for index, kind in enumerate(frames.ids) if kind == FRAME_BLOB]
+        if at_end:
+            blobs.append(len(ends))
+        parts: list[bytes] = []
+        taken = 0
+        for keyframe, check in zip(blobs[::2], blobs[1::2], strict=False):
+            end, changes = ends[check - 1], check - keyframe - 1
+            begin = ends[keyframe + max(after - self._last, 0)] if self._last + changes > after else end
+            wrong = data[taken : ends[keyframe]] != self._marker or (
+                begin < end and check < len(ends) and not _matches(data[taken:end], data[end : ends[check]])
+            )
+            if wrong and parts:
+                break  # what is before it is given first
+            if wrong:
+                raise CorruptError(f"the interval of change {self._last + 1} does not match its check", taken)
+            parts.append(data[begin:end])
+            if check < len(ends):
+                taken = ends[check]
+                self._last += changes
+        return b"".join(parts), taken
+
+
+def _matches(interval: bytes, check: bytes) -> bool:
+    previous, digest = check[2 : 2 + DIGEST_BYTES], check[2 + DIGEST_BYTES :]
+    return len(check) == CHECK_BYTES and digest_of(previous, interval).digest() == digest
