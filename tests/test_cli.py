@@ -170,7 +170,7 @@ def test_examples_of_help_run_as_they_stand(db: Path, shell: tuple[Path, dict[st
     # Those that hide something come last; those of the demo run in its own test.
     for name in sorted(COMMANDS, key=lambda name: ("delete" in name, "revoke" in name)):
         for example in examples(COMMANDS[name]) if name != "scoutcore demo" else ():
-            code, output = run_shell(example.replace("tail -f", "tail"), shell)
+            code, output = run_shell(example.replace("tail -f", "tail").replace(" --follow", ""), shell)
             assert code == 0, f"{example}: {output}"
 
 
@@ -551,6 +551,55 @@ def test_log_cat_gives_the_changes_as_they_stand(db: Path, tmp_path: Path) -> No
     for source in (file, file.parent, file.parent.parent):
         assert cli("log", "cat", source, "--json").lines == lines
     assert cli("log", "cat", "-", "--json", stdin=stream).lines == lines
+
+
+def test_log_ls_and_seek(db: Path, tmp_path: Path) -> None:
+    assert "no changes files" in cli("log", "ls", db, code=1).err
+    cli("pack", db)
+    (file,) = db.rglob("*.changes")
+    expected = {"log": file.parent.name, "file": str(file), "first": 1, "last": 6, "bytes": file.stat().st_size}
+    with scoutcore.open(db):  # another process may have it open
+        for source in (db, db / "changes", file.parent, file):
+            assert cli("log", "ls", source).lines == [{**expected, "intervals": 0, "open_bytes": file.stat().st_size}]
+            start = {"file": str(file), "offset": 0, "first": 1, "checked": False}
+            assert cli("log", "seek", source, "--change", 4).lines == [start]
+    assert file.parent.name in cli("log", "ls", db, "--table").out
+    assert "the last is 6" in cli("log", "seek", db, "--change", 8, code=1).err
+    assert "no check covers" in cli("log", "seek", db, "--offset", 1, code=1).err
+    assert "either" in cli("log", "seek", db, code=2).err
+    assert "either" in cli("log", "seek", db, "--offset", 1, "--change", 1, code=2).err
+    other = tmp_path / "logs" / "a copy"
+    other.mkdir(parents=True)
+    (other / file.name).write_bytes(file.read_bytes())
+    assert len(cli("log", "ls", other.parent).lines) == 1
+    (other.parent / "more").mkdir()
+    (other.parent / "more" / file.name).write_bytes(file.read_bytes()[:30])
+    assert [one["last"] for one in cli("log", "ls", other.parent).lines] == [6, None]
+    assert "has 2 logs" in cli("log", "seek", other.parent, "--change", 1, code=1).err
+    (other / file.name).write_bytes(b"x" * 99)
+    assert "no keyframe at byte 0" in cli("log", "ls", other, code=1).err
+
+
+def test_log_cat_from_a_change_and_on(db: Path) -> None:
+    cli("pack", db)
+    (file,) = db.rglob("*.changes")
+    lines = cli("log", "cat", db, "--json").lines
+    assert cli("log", "cat", db, "--json", "--from", 4).lines == lines[3:]
+    assert cli("log", "cat", "-", "--json", "--from", 4, stdin=file.read_bytes()).lines == lines[3:]
+    assert cli("log", "cat", db, "--json", "--from", 7).lines == []
+    assert "the last is 6" in cli("log", "cat", db, "--from", 8, code=1).err
+    data = file.read_bytes()
+    file.write_bytes(data[:-1])
+    follower = command("log", "cat", file.parent, "--json", "--from", 4, "--follow")
+    with subprocess.Popen(follower, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        seen = [json.loads(process.stdout.readline()) for _ in range(2)]
+        with file.open("ab") as end:
+            end.write(data[-1:])
+        seen.append(json.loads(process.stdout.readline()))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert seen == lines[3:]
 
 
 def test_a_damaged_file_is_an_error_without_a_traceback(db: Path, tmp_path: Path) -> None:

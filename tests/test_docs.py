@@ -151,7 +151,7 @@ def members() -> Iterator[Any]:
         ("scoutcore", scoutcore.__all__),
         ("multibuffer", multibuffer.__all__),
         ("dat", dat.__all__),
-        ("changes", ["open", "find_keyframe"]),
+        ("changes", ["open", "find_keyframe", "summarize"]),
         ("aio", ["open"]),
     ):
         for name in names:

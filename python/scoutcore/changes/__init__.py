@@ -12,6 +12,7 @@ from typing import BinaryIO
 from scoutcore.changes.keyframe import Keyframe, find_keyframe
 from scoutcore.changes.position import DIGEST_BYTES, Position, digest_of, file_name, files_of
 from scoutcore.changes.reader import Reader, Start
+from scoutcore.changes.summary import Summary, summarize
 from scoutcore.changes.writer import Writer
 from scoutcore.errors import NotFoundError
 
@@ -21,12 +22,14 @@ __all__ = [
     "Position",
     "Reader",
     "Start",
+    "Summary",
     "Writer",
     "digest_of",
     "file_name",
     "files_of",
     "find_keyframe",
     "open",
+    "summarize",
 ]
 
 

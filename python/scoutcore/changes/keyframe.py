@@ -149,13 +149,14 @@ def _checked(window: Window, check: int) -> Keyframe | None:
     frames = codec.scan_frames(data[:check], MARKER_BYTES)
     if not frames.ids:
         return None  # no interval of ours is without a change
-    first = first_change(data, frames)
+    first = number_of(data, frames)
     return Keyframe(
         window.offset, window.offset + check + CHECK_BYTES, first, first + len(frames.ids) - 1, previous, digest
     )
 
 
-def first_change(data: bytes, frames: Frames) -> int:
-    """The number of the first change among *frames* of changes; raises CorruptError."""
-    one = Frames(frames.ids[:1], frames.starts[:1], frames.ends[:1], frames.ends[0])
-    return codec.decode_changes(data, one).change[0]
+def number_of(data: bytes, frames: Frames, index: int = 0) -> int:
+    """The number of the change in frame *index*; raises CorruptError."""
+    one = slice(index, index + 1)
+    frame = Frames(frames.ids[one], frames.starts[one], frames.ends[one], frames.ends[index])
+    return codec.decode_changes(data, frame).change[0]

@@ -6,7 +6,7 @@ import io
 from typing import BinaryIO, Final, NamedTuple
 
 from scoutcore import codec
-from scoutcore.changes.keyframe import Keyframe, Window, find_keyframe, first_change, next_keyframe
+from scoutcore.changes.keyframe import Keyframe, Window, find_keyframe, next_keyframe, number_of
 from scoutcore.codec.constants import INTERVAL_BYTES, MARKER_BYTES
 from scoutcore.errors import CorruptError, NotFoundError
 
@@ -85,7 +85,7 @@ def _open_tail(window: Window, following: int | None) -> tuple[int, int]:
     except CorruptError as problem:
         raise CorruptError(problem.reason, window.offset + problem.offset) from None
     if frames.ids:
-        first = first_change(window.data, frames)
+        first = number_of(window.data, frames)
         return first, first + len(frames.ids) - 1
     if following is None:
         raise NotFoundError("there is no whole change")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from scoutcore.cli import metadata, reports, storage
+from scoutcore.cli import logs, metadata, reports, storage
 from scoutcore.cli.arguments import INTERRUPTED, NOBODY_READS
 from scoutcore.cli.output import printable, say
 from scoutcore.errors import Error
@@ -112,3 +112,5 @@ for _command in (
     storage.log,
 ):
     program.add_command(_command)
+for _command in (logs.log_ls, logs.log_seek):
+    storage.log.add_command(_command)

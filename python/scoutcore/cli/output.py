@@ -34,6 +34,11 @@ _NUMBERS: Final = frozenset(
         "packed",
         "change",
         "index",
+        "first",
+        "last",
+        "bytes",
+        "intervals",
+        "open bytes",
     )
 )
 POINT_COLUMNS: Final[dict[str, Callable[[Point], object]]] = {

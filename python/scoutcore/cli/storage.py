@@ -18,7 +18,7 @@ from scoutcore.cli.arguments import database_argument, json_option, open_databas
 from scoutcore.cli.output import add_row, console, new_table, printable, size_text, write_line
 from scoutcore.codec import cut
 from scoutcore.codec.columns import Change, offsets_of
-from scoutcore.errors import NotFoundError, UnsupportedError
+from scoutcore.errors import InvalidError, NotFoundError, UnsupportedError
 from scoutcore.model import decode_json, milliseconds
 from scoutcore.stats import Stats
 
@@ -117,46 +117,73 @@ def log() -> None:
 @log.command("cat")
 @click.argument("source", type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="JSON lines, one per change; on a terminal it is always these.")
-def log_cat(source: Path, as_json: bool) -> None:
+@click.option("--from", "first", type=click.IntRange(1), help="Start with this change; a stream, at its keyframe.")
+@click.option("--follow", is_flag=True, help="Go on as the files grow, until interrupted.")
+def log_cat(source: Path, as_json: bool, first: int | None, follow: bool) -> None:
     """Print the changes of a file, a log, or a database.
 
     Of a changes file or a dat stream, of a log's directory, or of a database, which is packed first. Piped, it is a
     dat stream (frames of dat-replication-protocol 4.1.2), byte by byte as in the changes files; every interval is
     checked on the way.
 
+    With --from and --follow the files of one log are read as they are: a database is neither opened nor packed.
+
     \b
     Examples:
       scoutcore log cat gateway.scout --json
       scoutcore log cat gateway.scout > gateway.dat
+      scoutcore log cat gateway.scout --json --from 2 --follow
       scoutcore log cat gateway.dat --json
     """  # noqa: D301
-    for reader in _readers(source):
-        for data, columns in reader.frames():
-            if as_json or sys.stdout.isatty():
+    for reader in _readers(source, first, follow):
+        if as_json or sys.stdout.isatty():
+            for columns in reader.columns():
                 for change in columns.to_objects():
                     write_line(_change_json(reader.uuid, change))
-            else:
+                sys.stdout.flush()
+        else:
+            for data, _ in reader.frames():
                 sys.stdout.buffer.write(data)
+                sys.stdout.flush()
 
 
-def _readers(source: Path) -> Iterator[changes.Reader]:
-    if str(source) == "-":
+def _readers(source: Path, first: int | None, follow: bool) -> Iterator[changes.Reader]:
+    if first is not None or follow:
+        reader = changes.open(sys.stdin.buffer if str(source) == "-" else one_log(source))
+        if first is not None:
+            reader.seek(change=first)
+        yield reader.follow() if follow else reader
+    elif str(source) == "-":
         yield changes.open(sys.stdin.buffer)
     elif (source / "format").exists():
         with open_database(source) as database:
             database.pack()
-            yield from map(changes.open, _logs_in(source / "changes"))
-    elif source.is_dir() and not any(source.glob("*.changes")):
-        yield from map(changes.open, _logs_in(source))
+            yield from map(changes.open, logs_in(source))
+    elif source.is_dir():
+        yield from map(changes.open, logs_in(source))
     else:
         yield changes.open(source)
 
 
-def _logs_in(directory: Path) -> list[Path]:
-    logs = sorted({path.parent for path in directory.glob("*/*.changes")})
+def logs_in(directory: Path) -> list[Path]:
+    """The directories of the logs that have changes files: of a database, of several logs, or of one."""
+    if any(directory.glob("*.changes")):
+        return [directory]
+    where = directory / "changes" if (directory / "format").exists() else directory
+    logs = sorted({path.parent for path in where.glob("*/*.changes")})
     if not logs:
-        raise NotFoundError(f"no changes files in {directory}")
+        raise NotFoundError(f"no changes files in {where}")
     return logs
+
+
+def one_log(source: Path) -> Path:
+    """The changes file, or the directory of the one log that *source* has."""
+    if not source.is_dir():
+        return source
+    logs = logs_in(source)
+    if len(logs) > 1:
+        raise InvalidError(f"{source} has {len(logs)} logs: name one of them, such as {logs[0]}")
+    return logs[0]
 
 
 def _change_json(log_uuid: bytes | None, change: Change) -> dict[str, Any]:
