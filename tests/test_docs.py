@@ -19,7 +19,22 @@ import pytest
 
 import scoutcore
 import scoutcore.store.memory
-from scoutcore import aio, changes, dat, database, errors, ingest, keys, model, multibuffer, ndjson, stats, views, watch
+from scoutcore import (
+    aio,
+    changes,
+    dat,
+    database,
+    errors,
+    ingest,
+    keys,
+    model,
+    multibuffer,
+    ndjson,
+    retention,
+    stats,
+    views,
+    watch,
+)
 from scoutcore.codec import columns, constants
 from scoutcore.column_ingest import BATCH_ROWS
 
@@ -205,6 +220,7 @@ RECORDS: list[tuple[type, Callable[[type], list[str]]]] = [
             database.TroopSnapshot,
             database.ScoutSnapshot,
             stats.Stats,
+            retention.Rule,
             stats.TroopStats,
             stats.LogStats,
         )

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 class Commit:
     """Gathers puts until all of them are written at once; reads see the puts."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store | Commit) -> None:
+        """On top of a store, or of another commit, which gets the puts of this one only if all goes well."""
         self._store = store
         self.puts: dict[bytes, bytes | None] = {}
         self.clock_entries: defaultdict[bytes, list[tuple[int, int, int, bytes]]] = defaultdict(list)
         """Per row, the entries of the clock index made in this commit: boot, first ms, last ms, block key."""
+        self.hidden_entries: defaultdict[bytes, list[tuple[int, int, int, bytes]]] = defaultdict(list)
+        """The same, of blocks in which all is hidden."""
         self.events: list[Any] = []
         """What watchers are told once the commit is durable."""
         self.reappeared: list[tuple[int, int | None]] = []

@@ -6,8 +6,9 @@ import io
 import os
 import uuid as uuids
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -38,12 +39,14 @@ from scoutcore.errors import (
 from scoutcore.history import History
 from scoutcore.history import Series as HistorySeries
 from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolver, Series, parsed
+from scoutcore.keeper import Keeper
 from scoutcore.log import Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
 from scoutcore.ndjson import Parsed, check_clock, read_chunks
 from scoutcore.packer import Packer
 from scoutcore.recovery import open_store
+from scoutcore.retention import Retention, Rule
 from scoutcore.rows import Rows, counts, last_point
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
@@ -138,7 +141,9 @@ class Database:
         self._directory = directory
         self._sync = durability == "power"
         self._max_change = max_change
+        self._now = now
         self._clock = WriteClock(now=now)
+        self._retention = Retention(directory.retention if directory else None)
         self._queue: list[_Entry[Any]] = []
         self._queue_lock = Lock()
         self._commit_lock = Lock()
@@ -151,10 +156,14 @@ class Database:
         """Whether a commit failed, and what is kept in memory could not yet be taken from the store again."""
         self.troops = Troops(self)
         self.scouts = Scouts(self)
+        self._keeper = Keeper(self)
         try:
             self._load()
             if self._logs.own is None:
                 self._submit(self._logs.start_own)
+            if self._retention.rules():
+                self.expire()
+                self._keeper.watch_the_clock()
         except BaseException:
             self.close()
             raise
@@ -170,7 +179,7 @@ class Database:
         self._logs = Logs(self._store, identity, self._clock, self._max_change)
         self._metadata = Metadata(self._store, self._logs, self._clock, self._max_change)
         self._rows = Rows(self._logs)
-        self._views = Views(self._store, self._logs)
+        self._views = Views(self._store, self._logs, self._retention)
         self._appender = Appender(self._logs, self._rows, self._views, self._clock, self._max_change)
         self._gatherer = self._new_gatherer(self._resolve)
         if self._packer:
@@ -178,6 +187,7 @@ class Database:
 
     def close(self) -> None:
         """Close the database; closing twice is fine."""
+        self._keeper.close()
         with self._commit_lock:
             if self._closed:
                 return
@@ -258,6 +268,13 @@ class Database:
         finally:
             for entry in entries:
                 entry.done = True
+
+    @contextmanager
+    def _between_commits(self) -> Iterator[None]:
+        with self._commit_lock:
+            if self._closed:
+                raise ClosedError("the database is closed")
+            yield
 
     def _tell(self, commit: Commit) -> None:
         events: list[Event] | None = commit.events
@@ -450,7 +467,7 @@ class Database:
 
     def _append_point(self, commit: Commit, series: Series, point: Parsed) -> Point:
         stored = self._appender.append_point(commit, series, point)
-        if self._hub and not self._metadata.is_deleted(series.troop, series.scout):
+        if self._hub and self._shows(series, stored.t):
             commit.events.append(stored)
         return stored
 
@@ -460,8 +477,11 @@ class Database:
         return [
             Point(*series[code], t, text, boot if clocked else None, ms if clocked else None)  # type: ignore[call-arg]
             for code, t, text, clocked, boot, ms in columns
-            if not self._metadata.is_deleted(series[code].troop, series[code].scout)
+            if self._shows(series[code], t)
         ]
+
+    def _shows(self, series: Series, t: int) -> bool:
+        return t >= self._retention.floor(series.report) and not self._metadata.is_deleted(series.troop, series.scout)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -551,7 +571,9 @@ class Database:
             elif report is None:
                 yield scout_of(troop, scout, registers.load(record))
             else:
-                yield last_point(record, troop, metadata.uid_of[troop], scout, report)
+                point = last_point(record, troop, metadata.uid_of[troop], scout, report)
+                if point is not None:
+                    yield point
 
     def watch(self, troop: int | None = None, scout: int | None = None) -> Watch:
         """The current values of a troop, a scout of it, or everything; a :class:`Synced` marker; then what happens.
@@ -608,7 +630,9 @@ class Database:
         for key, record in self._store.scan(keys.VIEW, keys.after(keys.VIEW)):
             troop, scout, report = keys.parse_view(key)
             if scout is not None and report is not None and not self._metadata.is_deleted(troop, scout):
-                yield troop, scout, report, *counts(record)
+                points, receptions = counts(record)
+                if receptions:
+                    yield troop, scout, report, points, receptions
 
     def stats(self) -> Stats:
         """Counts and sizes: per troop, per log, and on disk."""
@@ -627,6 +651,58 @@ class Database:
             bytes_under(self._directory.leveldb) if self._directory else None,
             bytes_under(self._directory.changes) if self._directory else None,
         )
+
+    @property
+    def retention(self) -> list[Rule]:
+        """How long readings are kept: the rule for every report first, then those for some; see :meth:`retain`."""
+        return self._retention.rules()
+
+    def retain(self, keep: timedelta | None, *, report: str | None = None) -> int:
+        """Keep readings for so long, by their own ``t`` and this machine's clock, to the minute.
+
+        What is older expires: at once, whenever it is received, and as time goes by. It is gone from the views, and
+        from those that are built anew; the log keeps it.
+
+        Args:
+            keep: ``timedelta.max``: for ever; None: no rule, and what has expired stays so.
+            report: the report's name; None: every report that has no rule of its own.
+
+        Returns:
+            how many receptions expired at once.
+
+        Raises:
+            InvalidError: something else than these.
+            StorageError: it could not be stored; or not all expired yet: that goes on later.
+        """
+
+        def change() -> None:
+            self._retention.retain(keep, report)
+            self._retention.advance(self._now())
+
+        went = self._keeper.apply(change)
+        self._keeper.watch_the_clock()
+        return went
+
+    def expire(self, *, before: Time | None = None, report: str | None = None, compact: bool = False) -> int:
+        """Let readings expire whose ``t`` is before a time, now and whenever some are received; and what rules say.
+
+        Args:
+            before: int µs since the Unix epoch, or an aware datetime; None: only what the rules of :meth:`retain` say.
+            report: the report's name; None: every report.
+            compact: have LevelDB give the space back now, rather than as it goes along.
+
+        Returns:
+            how many receptions expired.
+
+        Raises:
+            StorageError: not all expired yet: that goes on later.
+        """
+        t = None if before is None else microseconds(before, "before")
+        went = self._keeper.apply(lambda: self._retention.advance(self._now(), t, report))
+        if compact:
+            for section in (keys.HISTORY, keys.CLOCK):
+                self._store.compact(section, keys.after(section))
+        return went
 
     def pack(self) -> int:
         """Move all that the log holds now into changes files; returns the number of changes moved.

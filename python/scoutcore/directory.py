@@ -16,7 +16,17 @@ FORMAT: Final = 1
 _FORMAT_TEXT: Final = "scoutcore database, format "
 _FORMAT_NUMBER: Final = re.compile("[0-9]{1,9}")
 _OURS: Final = frozenset(
-    ("format", "format.new", "identity", "identity.new", "lock", "db", "changes", "retention.json")
+    (
+        "format",
+        "format.new",
+        "identity",
+        "identity.new",
+        "lock",
+        "db",
+        "changes",
+        "retention.json",
+        "retention.json.new",
+    )
 )
 _MACHINE_ID: Final = Path("/etc/machine-id")
 
@@ -54,6 +64,10 @@ class Directory:
     @property
     def changes(self) -> Path:
         return self.path / "changes"
+
+    @property
+    def retention(self) -> Path:
+        return self.path / "retention.json"
 
     def close(self) -> None:
         """Give the lock back."""

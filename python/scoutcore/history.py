@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from scoutcore import codec, keys
+from scoutcore.blocks import hidden_of
 from scoutcore.codec import cut
 from scoutcore.codec.columns import PointColumns, offsets_of
 from scoutcore.codec.constants import INT64_MAX
 from scoutcore.model import Point
-from scoutcore.rows import span_of
-from scoutcore.views import hidden_of
+from scoutcore.rows import floor_and_span
 
 if TYPE_CHECKING:
     from scoutcore.store import Store
@@ -135,7 +135,7 @@ class History:
     def _backward(self, series: Series, take: _Take) -> Iterator[_Part]:
         end = series.end
         while end > series.start:
-            blocks = self._scan(series, series.start, end, reverse=True)
+            _, blocks = self._scan(series, series.start, end, reverse=True)
             oldest = [keys.parse_history(key)[0] for key, _ in islice(blocks, _WINDOW_BLOCKS)]
             if not oldest:
                 return
@@ -146,7 +146,8 @@ class History:
     def _forward(self, series: Series, start: int, end: int, take: _Take) -> Iterator[_Part]:
         run: _Run = []
         size, enough = 0, _RUN_BYTES
-        for block in self._scan(series, start, end):
+        start, blocks = self._scan(series, start, end)
+        for block in blocks:
             if size >= enough:
                 first_t = keys.parse_history(block[0])[0]
                 part, run = self._next(run, first_t, start, end, take)
@@ -166,14 +167,18 @@ class History:
             return points, []
         return self._merge(run, start, min(end, next_t), next_t)
 
-    def _scan(self, series: Series, start: int, end: int, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """The blocks that may have points from *start* to *end*."""
+    def _scan(
+        self, series: Series, start: int, end: int, reverse: bool = False
+    ) -> tuple[int, Iterator[tuple[bytes, bytes]]]:
+        """*start*, or where what has not expired begins; and the blocks that may have points from there to *end*."""
         suffix = keys.row_suffix(series.troop, series.scout, series.report)
         record = self._store.get(keys.VIEW + suffix)
         if record is None:
-            return iter(())
-        first, stop = keys.history_range(suffix, start - span_of(record), end)
-        return self._store.scan(first, stop, reverse)
+            return start, iter(())
+        floor, span = floor_and_span(record)
+        start = max(start, floor)
+        first, stop = keys.history_range(suffix, start - span, end)
+        return start, self._store.scan(first, stop, reverse)
 
     def _merge(self, run: _Run, start: int, end: int, next_t: int) -> tuple[PointColumns, _Run]:
         """The points of *run* from *start* to *end*, and the blocks that reach *next_t*."""

@@ -22,6 +22,7 @@ from scoutcore.directory import Directory
 from scoutcore.errors import CorruptError, StorageError, TruncatedError
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
+from scoutcore.retention import Retention
 from scoutcore.rows import Rows
 from scoutcore.store import Store
 from scoutcore.store.leveldb import LevelDBStore
@@ -119,7 +120,8 @@ def rebuild(store: Store, identity: bytes, directory: Path | None) -> None:
         _clear(store, section)
     logs = Logs(store, identity)
     metadata = Metadata(store, logs, WriteClock())
-    views = Views(store, logs)
+    retention = Retention(None if directory is None else directory.with_name("retention.json"))
+    views = Views(store, logs, retention)
     rows = Rows(logs)
     applier = Applier(logs, metadata, rows, views)
     for log in logs.by_number:
@@ -144,7 +146,7 @@ def adopt(store: Store, directory: Directory) -> list[str]:
         if [file.stat().st_size for file in files] in ([], [log.packed.size]):
             continue
         before = log.head
-        _adopt_log(store, logs, log, files)
+        _adopt_log(store, logs, log, files, Retention(directory.retention))
         if log.head > before:
             messages.append(
                 f"log {path.name} was behind its changes files: changes {before + 1} to {log.head} are back"
@@ -160,9 +162,9 @@ def adopt(store: Store, directory: Directory) -> list[str]:
     return messages
 
 
-def _adopt_log(store: Store, logs: Logs, log: Log, files: list[Path]) -> None:
+def _adopt_log(store: Store, logs: Logs, log: Log, files: list[Path], retention: Retention) -> None:
     """Append the whole changes that *files* have behind the log's head, and apply them."""
-    applier = Applier(logs, Metadata(store, logs, WriteClock()), Rows(logs), Views(store, logs))
+    applier = Applier(logs, Metadata(store, logs, WriteClock()), Rows(logs), Views(store, logs, retention))
     with suppress(CorruptError, TruncatedError):  # the end that was being written
         for columns in changes.Reader(files).columns():
             numbers = columns.change

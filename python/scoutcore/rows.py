@@ -6,15 +6,18 @@ from struct import Struct
 from typing import Final
 
 from scoutcore import keys
+from scoutcore.codec.constants import INT64_MIN
 from scoutcore.commit import Commit
 from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.store import Store
 
-_RECORD: Final = Struct(">BIIQQQQQqqIIIqQQQ")
-_SPAN: Final = Struct(">Q")
+_RECORD: Final = Struct(">BIIQQQQQqqIIIqQQqQ")
+_FLOOR_SPAN: Final = Struct(">qQ")
 _CLOCKED_EVER: Final = 1
 _CLOCKED_LAST: Final = 2
+_EMPTY: Final = 4
+"""All readings of the row have expired: there is no last value."""
 _MAX_CACHED: Final = 65_536
 
 Rank = tuple[int, int, bytes, int, int]
@@ -28,6 +31,7 @@ class Row:
         "clock_key",
         "clocked",
         "data",
+        "floor",
         "history_key",
         "max_clock",
         "ms",
@@ -70,6 +74,8 @@ class Row:
         """The most ms that an entry of the clock index spans."""
         self.span = 0
         """The longest time from a block's first point to its last, in µs: how far back reading has to look."""
+        self.floor = INT64_MIN
+        """What was before it has expired: the row is what is left of its receptions, by their own ``t``."""
         self.rank: Rank | None = None
         """(min(t, write time), t, log uuid, change, index) of the last value's reception."""
         self.clocked = False
@@ -84,11 +90,11 @@ class Row:
         (flags, own_log, self.own_count, self.points, self.receptions, boot, ms, self.widest, low, t, log, change) = (
             fields := _RECORD.unpack_from(record)
         )[:12]
-        index, self.t, self.boot, self.ms, self.span = fields[12:]
+        index, self.t, self.boot, self.ms, self.floor, self.span = fields[12:]
         self.own_log = own_log - 1
         self.max_clock = (boot, ms) if flags & _CLOCKED_EVER else (-1, -1)
         self.clocked = bool(flags & _CLOCKED_LAST)
-        self.rank = (low, t, logs.by_number[log].uuid, change, index)
+        self.rank = None if flags & _EMPTY else (low, t, logs.by_number[log].uuid, change, index)
         self.data = record[_RECORD.size :]
         return self
 
@@ -96,9 +102,9 @@ class Row:
         """The record in LevelDB."""
         low, t, log, change, index = self.rank or (0, 0, b"", 0, 0)
         boot, ms = self.max_clock
-        flags = 0
+        flags = 0 if self.rank else _EMPTY
         if boot >= 0:
-            flags = _CLOCKED_EVER
+            flags |= _CLOCKED_EVER
         else:
             boot = ms = 0
         if self.clocked:
@@ -115,29 +121,32 @@ class Row:
                 self.widest,
                 low,
                 t,
-                logs.by_uuid[log].number,
+                logs.by_uuid[log].number if self.rank else 0,
                 change,
                 index,
                 self.t,
                 self.boot,
                 self.ms,
+                self.floor,
                 self.span,
             )
             + self.data
         )
 
 
-def last_point(record: bytes, troop: int, uid: str, scout: int, report: str) -> Point:
-    """The last value in a row's record."""
+def last_point(record: bytes, troop: int, uid: str, scout: int, report: str) -> Point | None:
+    """The last value in a row's record; None where all has expired."""
     fields = _RECORD.unpack_from(record)
+    if fields[0] & _EMPTY:
+        return None
     boot, ms = fields[14:16] if fields[0] & _CLOCKED_LAST else (None, None)
     return Point(troop, uid, scout, report, fields[13], record[_RECORD.size :], boot, ms)
 
 
-def span_of(record: bytes) -> int:
-    """The longest span of a block in a row's record, in µs."""
-    span: int = _SPAN.unpack_from(record, _RECORD.size - _SPAN.size)[0]
-    return span
+def floor_and_span(record: bytes) -> tuple[int, int]:
+    """Before when everything has expired, and the longest span of a block, in a row's record; µs."""
+    floor, span = _FLOOR_SPAN.unpack_from(record, _RECORD.size - _FLOOR_SPAN.size)
+    return floor, span
 
 
 def counts(record: bytes) -> tuple[int, int]:

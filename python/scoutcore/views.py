@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import uuid as uuids
 from array import array
-from collections.abc import Container, Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
 from scoutcore import codec, keys
+from scoutcore.blocks import hidden_of, pack_hidden, whole
 from scoutcore.clock import SET_CLOCK
 from scoutcore.codec.columns import Buffer, UInts, offsets_of
 from scoutcore.codec.constants import UINT64_MAX
 from scoutcore.commit import Commit
+from scoutcore.expiry import Expiry
 from scoutcore.log import Log, Logs
+from scoutcore.retention import Retention
 from scoutcore.rows import Rank, Row
 from scoutcore.store import Store
 
@@ -44,7 +48,7 @@ _ShownRank = tuple[bool, int, bytes, int, int]
 
 
 @dataclass(slots=True)
-class _Reception:
+class Heard:
     """One arrival of a reading, while receptions of the same reading are compared."""
 
     rank: _ShownRank
@@ -65,9 +69,11 @@ class _Reception:
 class Views:
     """Adds blocks to the last values and the history."""
 
-    def __init__(self, store: Store, logs: Logs) -> None:
+    def __init__(self, store: Store, logs: Logs, retention: Retention) -> None:
         self._store = store
         self._logs = logs
+        self._retention = retention
+        self.expiry = Expiry(store, logs, self)
 
     def add(
         self,
@@ -133,6 +139,11 @@ class Views:
         """Add one block, of which the rest is the summary; the last point's data is ``data[data_start:data_end]``."""
         block_key = row.history_key + keys.block_place(first_t, log.number, change)
         rank = (min(last_t, write_time), last_t, log.uuid, change, count - 1)
+        if first_t < self._retention.newest or first_t < row.floor:
+            self.expiry.raise_floor(commit, row, self._retention.floor(row.report))
+            if first_t < row.floor:
+                self._add_late(commit, row, block_key, block, rank, (max_boot, max_ms) if clocks else (-1, -1))
+                return
         row.receptions += count
         row.span = max(row.span, last_t - first_t)
         times = {max_boot: [min_ms, max_ms]} if clocks else {}
@@ -159,11 +170,25 @@ class Views:
             for boot, found in times.items():
                 self._enter(commit, row, block_key, boot, found)
 
+    def _add_late(
+        self, commit: Commit, row: Row, block_key: bytes, block: bytes, rank: Rank, max_clock: tuple[int, int]
+    ) -> None:
+        """Add what has not expired of a block that begins before the row's floor."""
+        t = codec.decode_blocks(block, *whole(block))[2].t
+        left = len(t) - bisect_left(t, row.floor)
+        if left:
+            row.receptions += left
+            row.span = max(row.span, t[-1] - t[0])
+            times = _clocks_of(block)
+            others = self._others(commit, row, block, times) or []
+            self._merge(commit, row, block_key, block, rank, times, others)
+            row.max_clock = max(row.max_clock, max_clock)
+
     def _others(
         self, commit: Commit, row: Row, block: bytes, times: dict[int, list[int]]
     ) -> list[tuple[bytes, bytes]] | None:
         """Key and value of the row's blocks that have readings of *block*; None: there is none that is heard twice."""
-        near = [self._blocks_with(commit, row, boot, found[0], found[-1]) for boot, found in times.items()]
+        near = [self.blocks_with(commit, row, boot, found[0], found[-1]) for boot, found in times.items()]
         others = [(key, commit.get(key) or b"") for key in set().union(*near)]
         values = [value for _, value in others]
         offsets = offsets_of([len(block), *map(len, values)])
@@ -183,11 +208,11 @@ class Views:
         others: list[tuple[bytes, bytes]],
     ) -> None:
         """Add a block with readings that were heard before: twice in itself, or in *others*."""
-        receptions = self._receptions(block_key, block)
-        shown: dict[tuple[int, int], _Reception] = {}
+        receptions = self.receptions_in(block_key, block, row.floor)
+        shown: dict[tuple[int, int], Heard] = {}
         for other_key, other in others:
             hidden = hidden_of(other)
-            heard = self._receptions(other_key, other[len(pack_hidden(hidden)) :], receptions)
+            heard = self.receptions_in(other_key, other[len(pack_hidden(hidden)) :], row.floor, receptions)
             for identity, found in heard.items():
                 if identity is not None:
                     shown.update((identity, one) for one in found if one.index not in hidden)
@@ -224,8 +249,8 @@ class Views:
     def _update_last(
         row: Row,
         rank: Rank,
-        receptions: dict[tuple[int, int] | None, list[_Reception]],
-        shown: dict[tuple[int, int], _Reception],
+        receptions: dict[tuple[int, int] | None, list[Heard]],
+        shown: dict[tuple[int, int], Heard],
     ) -> None:
         identity = (row.boot, row.ms) if row.clocked else None
         if row.rank is None or rank > row.rank:
@@ -239,23 +264,23 @@ class Views:
         if identity in shown:
             row.t, row.data = shown[identity].t, shown[identity].data
 
-    def _receptions(
-        self, block_key: bytes, block: bytes, wanted: Container[tuple[int, int] | None] | None = None
-    ) -> dict[tuple[int, int] | None, list[_Reception]]:
-        """The receptions in a block, by (boot, ms), None for those without; all, or only those of *wanted* readings."""
+    def receptions_in(
+        self, block_key: bytes, block: bytes, floor: int, wanted: Container[tuple[int, int] | None] | None = None
+    ) -> dict[tuple[int, int] | None, list[Heard]]:
+        """The receptions from *floor* on in a block, by (boot, ms) or None; all, or those of *wanted* readings."""
         _, log, change = keys.parse_history(block_key)
         uuid = self._logs.by_number[log].uuid
-        _, (write_time,), points = codec.decode_blocks(block, *_whole(block))
-        found: dict[tuple[int, int] | None, list[_Reception]] = {}
+        _, (write_time,), points = codec.decode_blocks(block, *whole(block))
+        found: dict[tuple[int, int] | None, list[Heard]] = {}
         for index, (clocked, boot, ms) in enumerate(zip(points.clocked, points.boot, points.ms, strict=True)):
             identity = (boot, ms) if clocked else None
-            if wanted is None or identity in wanted:
+            if (wanted is None or identity in wanted) and points.t[index] >= floor:
                 rank = write_time < SET_CLOCK, points.t[index], uuid, change, index
                 data = block[points.starts[index] : points.ends[index]]
-                found.setdefault(identity, []).append(_Reception(rank, block_key, data))
+                found.setdefault(identity, []).append(Heard(rank, block_key, data))
         return found
 
-    def _blocks_with(
+    def blocks_with(
         self, commit: Commit, row: Row, boot: int, first_ms: int, last_ms: int, hidden: bool = False
     ) -> set[bytes]:
         """The keys of the row's blocks that may hold readings of *boot* from *first_ms* to *last_ms*.
@@ -264,7 +289,8 @@ class Views:
         """
         found = {
             block
-            for other_boot, low, high, block in commit.clock_entries.get(row.suffix, ())
+            for entries in (commit.clock_entries, commit.hidden_entries)[: 1 + hidden]
+            for other_boot, low, high, block in entries.get(row.suffix, ())
             if other_boot == boot and low <= last_ms and high >= first_ms
         }
         start = keys.clock_from(row.suffix, boot, first_ms)
@@ -274,19 +300,52 @@ class Views:
             if low <= last_ms and (hidden or len(value) == _ENTRY.size):
                 _, _, log, change = keys.parse_clock(key)
                 found.add(keys.history_block(row.suffix, biased_t - _BIAS, log, change))
-        return found
+        return {block for block in found if commit.puts.get(block, b"") is not None}
+
+    def entries_of(
+        self, row: Row, block_key: bytes, boot: int, first_ms: int, last_ms: int
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """A block's entries in the clock index that end from *first_ms* to *last_ms* of *boot*, as they are stored."""
+        place = keys.parse_history(block_key)[1:]
+        start = keys.clock_from(row.suffix, boot, first_ms)
+        for key, value in self._store.scan(start, keys.after(keys.clock_from(row.suffix, boot, last_ms))):
+            if keys.parse_clock(key)[2:] == place:
+                yield key, value
+
+    def unhide(self, commit: Commit, changed: Commit, row: Row, clock: tuple[int, int], one: Heard) -> None:
+        """Show *one*, a reception of the reading *clock* that was hidden: what *changed* gets belongs to *commit*."""
+        value = changed.get(one.block)
+        assert value is not None
+        hidden = hidden_of(value)
+        rest = value[len(pack_hidden(hidden)) :]
+        changed.put(one.block, pack_hidden([index for index in hidden if index != one.index]) + rest)
+        boot, ms = clock
+        first_t, log, change = keys.parse_history(one.block)
+        entries = [
+            (low, high)
+            for other, low, high, block in commit.hidden_entries.get(row.suffix, ())
+            if block == one.block and other == boot
+        ]
+        for key, value in self.entries_of(row, one.block, boot, ms, min(ms + row.widest, UINT64_MAX)):
+            if len(value) > _ENTRY.size:
+                entries.append((_ENTRY.unpack_from(value)[0], keys.parse_clock(key)[1]))
+        for low, high in entries:
+            if low <= ms <= high:
+                entry = keys.clock_range(row.suffix, boot, high, log, change)
+                changed.put(entry, _ENTRY.pack(low, first_t + _BIAS))
+                commit.clock_entries[row.suffix].append((boot, low, high, one.block))
 
     def receptions(self, commit: Commit, row: Row, boot: int, ms: int) -> list[Reception]:
         """All receptions of one reading, the one shown first."""
         found = []
-        for block_key in self._blocks_with(commit, row, boot, ms, ms, hidden=True):
+        for block_key in self.blocks_with(commit, row, boot, ms, ms, hidden=True):
             value = commit.get(block_key)
             if value is None:
                 continue
             block = value[len(pack_hidden(hidden_of(value))) :]
             _, log, change = keys.parse_history(block_key)
-            write_time = codec.summarize_blocks(block, *_whole(block)).write_times[0]
-            for one in self._receptions(block_key, block).get((boot, ms), ()):
+            write_time = codec.summarize_blocks(block, *whole(block)).write_times[0]
+            for one in self.receptions_in(block_key, block, row.floor).get((boot, ms), ()):
                 uuid = str(uuids.UUID(bytes=self._logs.by_number[log].uuid))
                 found.append((one.rank, Reception(uuid, change, one.index, write_time, one.t, one.data)))
         return [reception for _, reception in sorted(found, key=lambda pair: pair[0])]
@@ -307,41 +366,18 @@ class Views:
                 continue
             entry = _ENTRY.pack(low, first_t + _BIAS)
             commit.put(keys.clock_range(row.suffix, boot, high, log, change), entry + b"\0" if all_hidden else entry)
-            if not all_hidden:
-                commit.clock_entries[row.suffix].append((boot, low, high, block_key))
+            entries = commit.hidden_entries if all_hidden else commit.clock_entries
+            entries[row.suffix].append((boot, low, high, block_key))
             row.widest = max(row.widest, high - low)
             if ms is not None:
                 low = high = ms
 
 
-# --- the value of a block in the history: the points hidden in it, then the block as in the log -----------------------
-
-
-def pack_hidden(indices: Sequence[int]) -> bytes:
-    """What stands before a block: ``00``, or ``01``, how many points are hidden and which (uint32, big-endian)."""
-    if not indices:
-        return b"\0"
-    return Struct(f">BI{len(indices)}I").pack(1, len(indices), *indices)
-
-
-def hidden_of(value: bytes) -> tuple[int, ...]:
-    """The points hidden in a block, rising."""
-    if value[0] == 0:
-        return ()
-    (count,) = Struct(">I").unpack_from(value, 1)
-    return Struct(f">{count}I").unpack_from(value, 5)
-
-
 def _clocks_of(block: bytes) -> dict[int, list[int]]:
     """The ms of a block's readings, rising, by boot."""
-    points = codec.decode_blocks(block, *_whole(block)).points
+    points = codec.decode_blocks(block, *whole(block)).points
     found: dict[int, list[int]] = {}
     for clocked, boot, ms in sorted(set(zip(points.clocked, points.boot, points.ms, strict=True))):
         if clocked:
             found.setdefault(boot, []).append(ms)
     return found
-
-
-def _whole(block: bytes) -> tuple[UInts, UInts]:
-    offsets = offsets_of([len(block)])
-    return offsets[:1], offsets[1:]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from scoutcore.cli import logs, metadata, reports, storage
+from scoutcore.cli import logs, metadata, reports, retention, storage
 from scoutcore.cli.arguments import INTERRUPTED, NOBODY_READS
 from scoutcore.cli.output import printable, say
 from scoutcore.errors import Error
@@ -108,6 +108,8 @@ for _command in (
     metadata.scouts,
     storage.stats,
     storage.pack,
+    retention.retention,
+    retention.expire,
     storage.dump,
     storage.log,
 ):

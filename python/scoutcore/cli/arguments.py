@@ -25,7 +25,7 @@ NOBODY_READS: Final = 141
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _MAX_KEY: Final = 4096
-_UNITS: Final = {
+UNITS: Final = {
     "ms": 1_000,
     "s": 1_000_000,
     "m": 60_000_000,
@@ -33,7 +33,7 @@ _UNITS: Final = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
-_RELATIVE: Final = re.compile(rf"([+-][0-9]{{1,9}})({'|'.join(_UNITS)})")
+_RELATIVE: Final = re.compile(rf"([+-][0-9]{{1,9}})({'|'.join(UNITS)})")
 _MILLISECONDS: Final = re.compile(r"-?[0-9]{1,17}(\.[0-9]{1,3})?")
 
 
@@ -41,7 +41,7 @@ def moment(value: str) -> int:
     """The time that *value* says, in µs since the Unix epoch."""
     try:
         if relative := _RELATIVE.fullmatch(value):
-            return system_time() + int(relative[1]) * _UNITS[relative[2]]
+            return system_time() + int(relative[1]) * UNITS[relative[2]]
         if _MILLISECONDS.fullmatch(value):
             return from_milliseconds(Decimal(value))
         return microseconds(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", value)), repr(value))

@@ -28,5 +28,8 @@ class Store(Protocol):
     def size(self, start: bytes, stop: bytes) -> int:
         """Roughly the bytes that a range takes on disk."""
 
+    def compact(self, start: bytes, stop: bytes) -> None:
+        """Give back the space of what was deleted from *start* to *stop*."""
+
     def close(self) -> None:
         """Close it; closing twice is fine."""

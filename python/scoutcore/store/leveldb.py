@@ -195,6 +195,9 @@ class LevelDBStore:
     def size(self, start: bytes, stop: bytes) -> int:
         return int(self._read(lambda db: db.approximate_size(start, stop)))
 
+    def compact(self, start: bytes, stop: bytes) -> None:
+        self._read(lambda db: db.compact_range(start=start, stop=stop))
+
     def close(self) -> None:
         with self._lock:
             self._closed = True

@@ -41,5 +41,8 @@ class MemoryStore:
     def size(self, start: bytes, stop: bytes) -> int:
         return sum(len(key) + len(value) for key, value in self.scan(start, stop))
 
+    def compact(self, start: bytes, stop: bytes) -> None:
+        pass
+
     def close(self) -> None:
         pass
