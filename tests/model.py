@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -82,6 +82,14 @@ class Content:
 
     def add(self, reception: Reception) -> None:
         self.receptions[reception.row].append(reception)
+
+    def since(self, floor: Callable[[str], int]) -> Content:
+        """What is left where the receptions of each report before its *floor* have expired."""
+        left = Content(edits=self.edits)
+        for row, receptions in self.receptions.items():
+            if kept := [one for one in receptions if one.t >= floor(row.report)]:
+                left.receptions[row] = kept
+        return left
 
     # --- sensor data ---
 

@@ -27,6 +27,7 @@ LAYERS = {
         "arrow",
         "blocks",
         "column_ingest",
+        "dropping",
         "expiry",
         "history",
         "ingest",

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final, Generic, Literal, TypeVar, overload
 
 import msgspec
 
-from scoutcore import keys, registers
+from scoutcore import dropping, keys, registers
 from scoutcore.appender import Appender
 from scoutcore.clock import WriteClock, system_time
 from scoutcore.codec import cut
@@ -157,6 +157,7 @@ class Database:
         self.troops = Troops(self)
         self.scouts = Scouts(self)
         self._keeper = Keeper(self)
+        self._drop_lock = Lock()
         try:
             self._load()
             if self._logs.own is None:
@@ -651,6 +652,41 @@ class Database:
             bytes_under(self._directory.leveldb) if self._directory else None,
             bytes_under(self._directory.changes) if self._directory else None,
         )
+
+    def drop_changes(self, before: Time) -> int:
+        """Delete the oldest changes files here, of every log, in which all was written before a time.
+
+        What they brought still shows, but views that are built anew after damage have only the metadata of it, and
+        nobody can replicate it from here. Other databases keep theirs. The newest file of a log always stays.
+
+        Args:
+            before: int µs since the Unix epoch, or an aware datetime, by the clocks of those who wrote.
+
+        Returns:
+            the number of changes dropped.
+
+        Raises:
+            CorruptError: a file is damaged; those before it are dropped.
+            StorageError: the disk refuses.
+        """
+        t = microseconds(before, "before")
+        if self._directory is None:
+            raise InvalidError("a database in memory has no changes files")
+        with self._drop_lock:
+            return sum(self._drop(log.uuid, self._directory.changes, t) for log in list(self._logs.by_number))
+
+    def _drop(self, uuid: bytes, changes: Path, before: int) -> int:
+        directory = changes / str(uuids.UUID(bytes=uuid))
+        begin = self._logs.get(uuid).base
+        try:
+            while found := dropping.droppable(directory, log := self._logs.get(uuid), before):
+                file, last = found
+                dropping.keep_metadata(log, file)
+                self._submit(lambda commit, last=last: self._logs.set_base(commit, uuid, last))  # type: ignore[misc]
+                dropping.delete_dropped(directory, self._logs.get(uuid))
+        except OSError as problem:
+            raise StorageError(f"cannot drop files in {directory}: {problem.strerror or problem}") from problem
+        return self._logs.get(uuid).base - begin
 
     @property
     def retention(self) -> list[Rule]:

@@ -163,6 +163,12 @@ class Logs:
         commit.puts[log.state_key] = log.dump()
         return first
 
+    def set_base(self, commit: Commit, uuid: bytes, last: int) -> None:
+        """Record that the changes up to *last* are dropped."""
+        log = self.get(uuid)
+        log.base = last
+        commit.put(log.state_key, log.dump())
+
     def chunks(self, log: Log, change: int) -> Iterator[tuple[int, int, bytes, bytes]]:
         """First change, last change, key and frames of the chunks in LevelDB that begin at *change* or later."""
 

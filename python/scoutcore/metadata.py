@@ -164,10 +164,7 @@ class Metadata:
             InvalidError: its key or value is not that of a metadata change.
         """
         uid, scout = keys.parse_troop_key(change.key)
-        try:
-            edit = _EDIT.decode(change.value or b"")
-        except ValueError as problem:
-            raise InvalidError(f"change {change.change}: not the value of a metadata change: {problem}") from None
+        edit = _edit_of(change)
         wanted = edit.id if scout is None and edit.id is not None and 1 <= edit.id <= UINT32_MAX else None
         if wanted is not None and wanted > MAX_GIVEN_ID and log is not self._logs.own:
             wanted = None
@@ -198,6 +195,22 @@ class Metadata:
             commit.put(claim, b"" if active else None)
             claimed = self._claims.setdefault(digest, set())
             (claimed.add if active else claimed.discard)(uid)
+
+
+def stamp_of(change: Change) -> int:
+    """When a metadata change was written: µs since the Unix epoch.
+
+    Raises:
+        InvalidError: its value is not that of a metadata change.
+    """
+    return _edit_of(change).at
+
+
+def _edit_of(change: Change) -> Edit:
+    try:
+        return _EDIT.decode(change.value or b"")
+    except ValueError as problem:
+        raise InvalidError(f"change {change.change}: not the value of a metadata change: {problem}") from None
 
 
 def key_field(digest: str) -> str:

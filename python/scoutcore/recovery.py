@@ -8,12 +8,13 @@ import shutil
 import uuid as uuids
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import plyvel
 
-from scoutcore import changes, codec, keys
+from scoutcore import changes, codec, dropping, keys
 from scoutcore.apply import Applier, by_subset
 from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import ChangeColumns
@@ -102,6 +103,12 @@ def _mend(store: LevelDBStore, directory: Directory, messages: list[str]) -> lis
     store.write({_MENDING: "\n".join(messages).encode()}, sync=True)
     for log, last in holes:
         store.write(logs.cut(log, last), sync=True)
+    messages += dropping.settle(store, logs, directory.changes)
+    messages += [
+        f"log {uuids.UUID(bytes=log.uuid)}: readings of its changes 1 to {log.base} were dropped, and are shown no more"
+        for log in logs.by_number
+        if log.base
+    ]
     rebuild(store, directory.identity, directory.changes)
     messages += adopt(store, directory)
     store.publish()
@@ -125,7 +132,8 @@ def rebuild(store: Store, identity: bytes, directory: Path | None) -> None:
     rows = Rows(logs)
     applier = Applier(logs, metadata, rows, views)
     for log in logs.by_number:
-        for columns in changes_of(logs, log, directory):
+        kept = [dropping.kept_metadata(log, directory / str(uuids.UUID(bytes=log.uuid)))] if directory else []
+        for columns in chain(kept, changes_of(logs, log, directory)):
             commit = Commit(store)
             applier.apply(commit, log, columns)
             store.write(commit.puts, sync=False)
@@ -139,7 +147,7 @@ def adopt(store: Store, directory: Directory) -> list[str]:
     in a backup, the changes that only they have are taken into log and views.
     """
     logs = Logs(store, directory.identity)
-    messages = []
+    messages = dropping.settle(store, logs, directory.changes)
     for log in logs.by_number:
         path = directory.changes / str(uuids.UUID(bytes=log.uuid))
         files = [file for file in sorted(path.glob("*.changes")) if file.name >= changes.file_name(log.packed.file)]
@@ -180,7 +188,7 @@ def _adopt_log(store: Store, logs: Logs, log: Log, files: list[Path], retention:
 
 def changes_of(logs: Logs, log: Log, directory: Path | None) -> Iterator[ChangeColumns]:
     """All changes of a log, the packed ones first, some thousands at a time."""
-    if directory is not None and log.packed.last:
+    if directory is not None and log.packed.last > log.base:
         left = log.packed.last - log.base
         for columns in changes.open(directory / str(uuids.UUID(bytes=log.uuid))).columns():
             part = columns.part(0, min(left, len(columns.change)))

@@ -12,9 +12,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from scoutcore import database
+from scoutcore import changes, database, packer
 from scoutcore.store import leveldb
 
 KEY = "the key of the troop that is killed"
@@ -30,6 +31,10 @@ def prepare(path: Path) -> None:
             db.scouts.update(1, number, name=f"scout {number}")
             if number == 1:
                 db.pack()
+
+
+EXPIRES = 12_001
+"""In µs: of the clocked reports of a batch some are before."""
 
 
 def reports(number: int) -> list[dict[str, object]]:
@@ -79,6 +84,31 @@ def pack(path: Path, acknowledge: Callable[[], None]) -> None:
         acknowledge()
 
 
+def expire(path: Path, acknowledge: Callable[[], None]) -> None:
+    with database.open(path) as db:
+        arm()
+        db.expire(before=EXPIRES)
+        acknowledge()
+
+
+def small_files() -> None:
+    """From now on changes files are ended at some hundreds of bytes."""
+    packer.Writer = partial(changes.Writer, interval_bytes=500, file_bytes=1000)  # type: ignore[misc,assignment]
+
+
+def drop(path: Path, acknowledge: Callable[[], None]) -> None:
+    small_files()
+    with database.open(path) as db:
+        db.pack()
+        for number in range(3):
+            db.ingest([{"troop": 1, "scout": 9, "report": "dropped", "data": "x" * 600, "t": number}])
+            db.scouts.update(1, 9, number=number)
+        db.pack()
+        arm()
+        db.drop_changes(2**62)
+        acknowledge()
+
+
 def reopen(path: Path, acknowledge: Callable[[], None]) -> None:
     arm()
     database.open(path).close()
@@ -86,7 +116,8 @@ def reopen(path: Path, acknowledge: Callable[[], None]) -> None:
 
 
 ACTS: dict[str, Act] = {
-    act.__name__: act for act in (create, commit, commit_power, commit_through_a_full_buffer, pack, reopen)
+    act.__name__: act
+    for act in (create, commit, commit_power, commit_through_a_full_buffer, pack, expire, drop, reopen)
 }
 _fatal = 0
 _torn = 0

@@ -21,7 +21,7 @@ def changes_of(db: Database, log: Log) -> list[Change]:
     if log.packed.last:
         assert db._directory is not None
         found += packed_changes(db._directory.changes / str(uuids.UUID(bytes=log.uuid)))
-        del found[log.packed.last :]
+        del found[log.packed.last - log.base :]
     for first, last, _, frames in db._logs.chunks(log, log.packed.last + 1):
         scanned = codec.scan_frames(frames)
         assert scanned.consumed == len(frames)

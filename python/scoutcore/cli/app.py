@@ -114,5 +114,5 @@ for _command in (
     storage.log,
 ):
     program.add_command(_command)
-for _command in (logs.log_ls, logs.log_seek):
+for _command in (logs.log_ls, logs.log_seek, retention.log_drop):
     storage.log.add_command(_command)

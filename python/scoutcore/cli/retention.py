@@ -1,4 +1,4 @@
-"""``retention`` and ``expire``: how long readings are kept."""
+"""``retention``, ``expire`` and ``log drop``: how long readings are kept, and changes files."""
 
 from __future__ import annotations
 
@@ -145,3 +145,25 @@ def expire(db: Path, before: int | None, report: str | None, compact: bool, as_j
     """  # noqa: D301
     with open_database(db) as database:
         _show_expired(database.expire(before=before, report=report, compact=compact), as_json)
+
+
+@click.command("drop")
+@database_argument
+@click.option("--before", metavar="TIME", type=moment, required=True, help="Files in which all was written before it.")
+@json_option
+def log_drop(db: Path, before: int, as_json: bool) -> None:
+    """Delete the oldest changes files here.
+
+    What they brought still shows, but cannot be replicated from here any more, and readings in them cannot be shown
+    again after damage. The newest file of each log stays; other databases keep theirs. Pack first.
+
+    \b
+    Examples:
+      scoutcore log drop gateway.scout --before 2001-01-01T00:00Z
+    """  # noqa: D301
+    with open_database(db) as database:
+        dropped = database.drop_changes(before)
+    if as_json:
+        write_line({"changes": dropped})
+    else:
+        say(f"{dropped:,} changes dropped.")
