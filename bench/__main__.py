@@ -31,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure scoutcore beside its peers.")
     parser.add_argument("--quick", action="store_true", help="very little of everything: to see that it runs")
     parser.add_argument("--reports", type=int, default=200_000, metavar="N", help="reports to ingest (200,000)")
+    parser.add_argument("--log-mib", type=int, default=1024, metavar="N", help="MiB of the log to seek in (1,024)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="processes per contender (5)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the paths with this in their names")
     parser.add_argument("--without", metavar="TEXT", help="no contenders with this in their names")
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep inputs and databases there")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="scoutcore-bench-"))
-    settings = Settings(str(work.absolute()), reports=options.reports, rounds=options.rounds)
+    settings = Settings(str(work.absolute()), reports=options.reports, log_mib=options.log_mib, rounds=options.rounds)
     if options.quick:
         settings = settings.quick()
     console = Console()

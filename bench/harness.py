@@ -38,6 +38,8 @@ class Settings:
     """The most reports to take of the real mesh, which has 673,865."""
     buffers: int = 100_000
     changes: int = 200_000
+    log_mib: int = 1024
+    """Of the log that is sought in."""
     repeats: int = 7
     """Times that a short piece of work is repeated within its process."""
     rounds: int = 5
@@ -46,7 +48,7 @@ class Settings:
     def quick(self) -> Settings:
         """Very little of everything: to see that it runs, never to judge a time."""
         little = dict.fromkeys(("reports", "library", "buffers", "changes"), 5_000)
-        return replace(self, **little, singles=500, repeats=2, rounds=min(self.rounds, 2))
+        return replace(self, **little, log_mib=2, singles=500, repeats=2, rounds=min(self.rounds, 2))
 
     def path(self, *parts: str) -> Path:
         return Path(self.work, *parts)

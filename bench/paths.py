@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import batches, changes, history, ingest, last, multibuffer, report
+from bench import batches, changes, history, ingest, last, multibuffer, report, seek
 
-MODULES = (multibuffer, changes, ingest, batches, report, last, history)
+MODULES = (multibuffer, changes, ingest, batches, report, last, history, seek)
 PATHS = [path for module in MODULES for path in module.PATHS]

@@ -14,7 +14,7 @@ from scoutcore.changes.keyframe import Window, next_keyframe
 from scoutcore.changes.position import CHECK, DIGEST_BYTES, MARKER, digest_of, file_name, files_of
 from scoutcore.changes.seek import Place, place_of
 from scoutcore.codec.columns import Change, ChangeColumns, Frames, UInts
-from scoutcore.codec.constants import FRAME_BLOB, MARKER_BYTES
+from scoutcore.codec.constants import FRAME_BLOB, INTERVAL_BYTES, MARKER_BYTES
 from scoutcore.errors import CorruptError, InvalidError, NotFoundError, TruncatedError
 
 _READ_BYTES: Final = 1024 * 1024
@@ -238,8 +238,10 @@ class Reader:
         following = self._following if path or window.file.seekable() else None
         complete = following is None
         idle_since = time.monotonic()
+        size = INTERVAL_BYTES  # the first change comes soon, and many of them in few steps
         while True:
-            grown = window.grow(_READ_BYTES)
+            grown = window.grow(size)
+            size = min(2 * size, _READ_BYTES)
             data = window.data
             try:
                 frames = self._of_one_log(data, codec.scan_frames(data))
