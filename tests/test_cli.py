@@ -538,6 +538,37 @@ def test_stats_and_pack(db: Path) -> None:
     assert before["id"] in cli("stats", db, "--table").out
 
 
+def test_rules_of_retention(db: Path) -> None:
+    assert "everything is kept" in cli("retention", db).err
+    assert cli("expire", db, "--before", 60_000, "--report", "temp").lines == [{"expired": 1}]
+    assert len(cli("history", db, 1, 7, "temp").lines) == 2
+    assert cli("retention", "set", db, "--report", "light", "--keep", "30d").lines == [{"expired": 1}]
+    assert cli("retention", "set", db, "--keep", "forever", "--table").err == "0 arrivals of readings expired.\n"
+    every, light, temp = cli("retention", db).lines
+    assert every == {"report": None, "keep_s": "forever", "before": None}
+    assert (light["report"], light["keep_s"]) == ("light", 30 * 86400.0)
+    assert temp == {"report": "temp", "keep_s": None, "before": 60_000}
+    table = cli("retention", db, "--table").out
+    assert "(every)" in table
+    assert "forever" in table
+    assert "30 days" in table
+    assert "1970-01-01 00:01:00.000" in table
+    cli("retention", "rm", db)
+    assert [rule["report"] for rule in cli("retention", db).lines] == ["light", "temp"]
+    assert cli("stats", db).lines[0]["troops"][0]["points"] == 2
+
+
+@pytest.mark.parametrize("keep", ["", "30", "d", "0d", "-1d", "1y", "for ever"])
+def test_spans_of_time_that_are_none(db: Path, keep: str) -> None:
+    assert "is not a span of time such as" in cli("retention", "set", db, "--keep", keep, code=2).err
+
+
+def test_log_drop(db: Path) -> None:
+    cli("pack", db)
+    assert cli("log", "drop", db, "--before", "+1d").lines == [{"changes": 0}], "the newest file stays"
+    assert cli("log", "drop", db, "--before", "+1d", "--table").err == "0 changes dropped.\n"
+
+
 def test_log_cat_gives_the_changes_as_they_stand(db: Path, tmp_path: Path) -> None:
     stream = subprocess.run(command("log", "cat", db), capture_output=True, check=True).stdout
     (file,) = db.rglob("*.changes")

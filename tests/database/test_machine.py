@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from array import array
+from datetime import timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
@@ -28,7 +29,7 @@ from scoutcore.store.memory import MemoryStore
 from scoutcore.watch import Synced, Watch
 from tests.database.compare import assert_row, assert_shows
 from tests.database.logs import content_of
-from tests.model import DAY, SET_CLOCK, Row, Sent, Writer
+from tests.model import DAY, SET_CLOCK, Content, Row, Sent, Writer
 
 MAX_CHANGE = 40
 KEYS = [f"{number}-a troop key of the machine's tests" for number in range(4)]
@@ -141,6 +142,17 @@ class Machine(RuleBasedStateMachine):
         self.db: Database
         self.watch: Watch | None = None
         self.expected_events: list[Any] = []
+        self.keeps: dict[str | None, int] = {}
+        self.floors: dict[str | None, int] = {}
+
+    def floor(self, report: str) -> int:
+        """What was before it has expired."""
+        own = self.floors.get(report, INT64_MIN)
+        return own if report in self.keeps else max(own, self.floors.get(None, INT64_MIN))
+
+    @property
+    def shown(self) -> Content:
+        return self.model.content.since(self.floor)
 
     def random(self) -> bytes:
         """16 bytes, the same in every run of the same steps."""
@@ -187,6 +199,7 @@ class Machine(RuleBasedStateMachine):
         content, troop = self.model.content, self.model.ids[uid]
         hidden = content.known(uid, scout) and content.hidden(uid, scout)
         self.model.edit(self.log, uid, scout, *args, **more)
+        content = self.shown
         if hidden:
             lasts = [(row, content.last(row)) for row in content.rows(uid, scout)]
             self.happened(
@@ -408,7 +421,15 @@ class Machine(RuleBasedStateMachine):
         self.db.close()
         self.watch = None
         self.open(durability)
+        self.advance()
         assert self.log == self.model.log
+
+    def advance(self) -> None:
+        """The rules move the floors to where the clock says, in whole minutes."""
+        for report, keep in self.keeps.items():
+            if keep < INT64_MAX:
+                floor = (self.model.clock.now - keep) // 60_000_000 * 60_000_000
+                self.floors[report] = max(self.floors.get(report, INT64_MIN), floor)
 
     @rule(
         now=st.one_of(
@@ -429,7 +450,7 @@ class Machine(RuleBasedStateMachine):
         self.expected_events = []
         current = list(iter(self.watch.__next__, Synced()))
         points = [event for event in current if isinstance(event, Point)]
-        content = self.model.content
+        content = self.shown
         assert [point.t for point in points] == [
             content.last(row).t  # type: ignore[union-attr]
             for uid in sorted(self.model.ids, key=lambda uid: self.model.ids[uid])
@@ -443,6 +464,8 @@ class Machine(RuleBasedStateMachine):
         for row, t, clock, raw in batch:
             if not self.model.content.hidden(row.uid, row.scout):
                 assert t is not None
+                if t < self.floor(row.report):
+                    continue
                 self.happened(Point(self.model.ids[row.uid], *row, t, raw, *(clock or (None, None))))
 
     @invariant()
@@ -474,7 +497,7 @@ class Machine(RuleBasedStateMachine):
         )
         expected = [
             one
-            for one in ([] if self.model.content.hidden(row.uid, row.scout) else self.model.content.history(row))
+            for one in ([] if self.model.content.hidden(row.uid, row.scout) else self.shown.history(row))
             if (start is None or one.t >= start) and (end is None or one.t < end)
         ]
         if reverse:
@@ -490,12 +513,12 @@ class Machine(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 30))
     def one_row(self, pick: int) -> None:
         rows = sorted(self.model.content.receptions)
-        assert_row(self.db, self.model.content, rows[pick % len(rows)])
+        assert_row(self.db, self.shown, rows[pick % len(rows)])
 
     @rule()
     def everything(self) -> None:
         content = self.model.content
-        assert_shows(self.db, content)
+        assert_shows(self.db, self.shown)
         assert {uid: self.db._metadata.id_of[uid] for uid in self.model.ids} == self.model.ids
         for key in (*KEYS, *self.keys.values()):
             uid = content.by_key(uid_of_key(key))
@@ -515,6 +538,35 @@ class MachineOnDisk(Machine):
     """The same over LevelDB, with packing."""
 
     on_disk = True
+
+    @rule(before=st.none() | offsets | extreme_times, report=st.none() | report_names)
+    def expire(self, before: int | None, report: str | None) -> None:
+        if before is not None and abs(before) < 2**60:
+            before += self.model.clock.now
+        gone = self.left()
+        went = self.db.expire(before=before, report=report)
+        self.advance()
+        if before is not None:
+            for name in {report, *(self.keeps | self.floors if report is None else ())}:
+                self.floors[name] = max(self.floors.get(name, INT64_MIN), before)
+        assert went == gone - self.left()
+
+    def left(self) -> int:
+        return sum(map(len, self.shown.receptions.values()))
+
+    @rule(
+        keep=st.none() | st.sampled_from([timedelta(hours=1), timedelta(days=30), timedelta.max]),
+        report=st.none() | report_names,
+    )
+    def retain(self, keep: timedelta | None, report: str | None) -> None:
+        gone = self.left()
+        if report is not None:
+            self.floors[report] = self.floor(report)
+        self.keeps.pop(report, None)
+        if keep is not None:
+            self.keeps[report] = min(keep // timedelta(microseconds=1), INT64_MAX)
+        self.advance()
+        assert self.db.retain(keep, report=report) == gone - self.left()
 
     @rule()
     def pack(self) -> None:

@@ -98,14 +98,13 @@ def assert_left(db: Database, content: Content, aging: Aging) -> None:
 
 
 @given(agings)
-@settings(max_examples=5 * settings.default.max_examples)
+@settings(max_examples=3 * settings.default.max_examples)
 def test_what_is_left_is_what_the_model_says(aging: Aging) -> None:
     with aging.database() as db:
         assert_left(db, aging.content(), aging)
 
 
 @given(agings, st.data())
-@settings(max_examples=2 * settings.default.max_examples)
 def test_it_does_not_matter_when_it_expires_and_when_it_comes(aging: Aging, data: st.DataObject) -> None:
     places = [data.draw(st.integers(0, 8)) for _ in aging.floors]
     moved = [(place, *floor[1:]) for place, floor in zip(places, aging.floors, strict=True)]
@@ -303,7 +302,7 @@ def test_a_rule_that_cannot_be_stored_lets_nothing_expire(path: Path, monkeypatc
 # --- on disk ----------------------------------------------------------------------------------------------------------
 
 
-def fill(path: Path, blocks: int = 40) -> None:
+def fill(path: Path, blocks: int) -> None:
     """A row with many blocks, each of its readings heard twice, the second time later."""
     with scoutcore.open(path) as db:
         db.troops.create(key=KEY)
@@ -331,7 +330,7 @@ def test_built_anew_it_is_the_same(path: Path) -> None:
 def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(path)
+    fill(path, 16)
     monkeypatch.setattr(keeper, "_BLOCKS", 4)
 
     class Interrupted(BaseException):
@@ -350,7 +349,7 @@ def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
         with monkeypatch.context() as patch, scoutcore.open(trial) as db:
             real = LevelDBStore.write
             patch.setattr(LevelDBStore, "write", write)
-            db.expire(before=512 * 39 * MINUTE)
+            db.expire(before=512 * 15 * MINUTE)
         return max(sizes), len(sizes)
 
     whole = tmp_path / "whole.scout"
@@ -365,7 +364,7 @@ def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
         size = db._store.size(keys.HISTORY, keys.CLOCK + b"\xff")
         db.expire(compact=True)
         assert db._store.size(keys.HISTORY, keys.CLOCK + b"\xff") < size / 2
-    for writes in range(0, count, 3):
+    for writes in range(0, count, 4):
         trial = tmp_path / f"{writes}.scout"
         shutil.copytree(path, trial)
         with pytest.raises(Interrupted):
