@@ -163,7 +163,7 @@ class Database:
             if self._logs.own is None:
                 self._submit(self._logs.start_own)
             if self._retention.rules():
-                self.expire()
+                self._keeper.expire()
                 self._keeper.watch_the_clock()
         except BaseException:
             self.close()

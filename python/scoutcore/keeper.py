@@ -94,15 +94,19 @@ class Keeper:
             self._thread = Thread(target=self._run, name="scoutcore retention", daemon=True)
             self._thread.start()
 
+    def expire(self) -> None:
+        """Apply the rules. Where the disk refuses, the database goes on all the same, and it is tried again."""
+        try:
+            self._database.expire()
+        except Error as problem:
+            if not self._stop.is_set():
+                _log.warning("%r: readings could not expire: %s", self._database, problem)
+
     def _run(self) -> None:
         pause = _PAUSE
         while not self._stop.wait(pause):
             begin = time.monotonic()
-            try:
-                self._database.expire()
-            except Error as problem:
-                if not self._stop.is_set():
-                    _log.warning("%r: readings could not expire: %s", self._database, problem)
+            self.expire()
             pause = max(_PAUSE, (time.monotonic() - begin) / _SHARE)
 
     def close(self) -> None:

@@ -294,9 +294,33 @@ def test_a_rule_that_cannot_be_stored_lets_nothing_expire(path: Path, monkeypatc
             patch.setattr(retention, "write_file", full)
             with pytest.raises(StorageError, match=r"cannot write .*retention\.json: No space left"):
                 db.expire(before=2)
+            with pytest.raises(StorageError, match=r"cannot write .*retention\.json: No space left"):
+                db.retain(timedelta(days=1))
         assert times_of(db) == [1]
         assert db.retention == []
         assert db.expire(before=2) == 1
+
+
+def test_it_opens_where_floors_cannot_be_stored(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(path, clock) as db:
+        db.troops.create(key=KEY)
+        db.retain(timedelta(hours=1))
+        db.report(1, 1, "r", 1, t=clock.now)
+    clock.now += 61 * MINUTE
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "write_file", full)
+        with opened(path, clock) as db:
+            assert "readings could not expire: cannot write" in caplog.text
+            assert times_of(db) != []
+            db.report(1, 1, "r", 2)
+    with opened(path, clock) as db:
+        assert [point.data for point in db.history(1, 1, "r")] == [2]
 
 
 # --- on disk ----------------------------------------------------------------------------------------------------------
