@@ -383,12 +383,6 @@ sc_status sc_blocks_decode(const uint8_t *in, size_t len, const uint64_t *starts
 
 /* ---- summaries ---- */
 
-/* Clocks in order of time: first boot, then ms. */
-static bool clock_less(uint64_t boot_a, uint64_t ms_a, uint64_t boot_b, uint64_t ms_b)
-{
-    return boot_a != boot_b ? boot_a < boot_b : ms_a < ms_b;
-}
-
 typedef struct clocks {
     uint64_t count;
     bool rising; /* strictly, so far */

@@ -67,6 +67,12 @@ static inline bool slice_ok(uint64_t start, uint64_t end, size_t len)
     return start <= end && end <= len;
 }
 
+/* Clocks in order of time: first boot, then ms. */
+static inline bool clock_less(uint64_t boot_a, uint64_t ms_a, uint64_t boot_b, uint64_t ms_b)
+{
+    return boot_a != boot_b ? boot_a < boot_b : ms_a < ms_b;
+}
+
 /* Whether the size bytes at in, 4 or more, are all below 0x80: read by words, the last of which may overlap. */
 static inline bool is_ascii(const uint8_t *in, size_t size)
 {

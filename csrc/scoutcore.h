@@ -50,7 +50,8 @@ typedef enum sc_status {
     SC_DATA_SIZE = 20,     /* data longer than SC_MAX_DATA */
     SC_POINT_SIZE = 21,    /* block ends in the middle of a point */
     SC_BOUNDS = 22,        /* a slice outside its buffer */
-    SC_SERIES = 23         /* series numbers not in order of appearance */
+    SC_SERIES = 23,        /* series numbers not in order of appearance */
+    SC_RECORD = 24         /* a row's record that cannot be one */
 } sc_status;
 
 #define SC_ABSENT UINT64_MAX          /* start and end of a text that is not there */
@@ -63,6 +64,7 @@ typedef enum sc_status {
 #define SC_MAX_FRAME 4194304          /* bytes; the longest frame of a log */
 #define SC_MAX_DATA 1048576           /* bytes; the longest data of a point */
 #define SC_MAX_BLOCK_SPAN 3600000000  /* microseconds from a block's first point to its last */
+#define SC_CLOCK_RANGE 3600000        /* ms that an entry of the clock index spans at most */
 
 /* ---- varint.c: unsigned LEB128, at most 10 bytes, as npm varint; zigzag as protobuf sint64 ---- */
 
@@ -233,6 +235,48 @@ sc_status sc_blocks_shared(const uint8_t *in, size_t len, const uint64_t *starts
 sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                             int64_t from, int64_t to, const uint8_t *prefix, size_t prefix_len, uint8_t *out,
                             size_t room, size_t *at);
+
+/* ---- rows.c: what blocks do to the views; docs/data-model.md has the keys and records ---- */
+
+typedef struct sc_row {
+    uint8_t flags; /* 1: max_boot and max_ms are there; 2: boot and ms are; 4: no last value yet */
+    uint32_t own_log, own_count;
+    uint64_t points, receptions, max_boot, max_ms, widest;
+    int64_t low, t;
+    uint32_t log, change, index;
+    int64_t shown_t;
+    uint64_t boot, ms;
+    int64_t floor;
+    uint64_t span;
+    const uint8_t *data;
+    size_t data_len;
+} sc_row;
+
+typedef struct sc_rows {
+    size_t count;
+    const uint8_t *suffixes; /* row r: suffixes[suffix_offsets[r]..suffix_offsets[r+1]], as in its keys */
+    size_t suffixes_len;
+    const uint64_t *suffix_offsets;
+    const uint8_t *records; /* its record likewise; empty: it has none yet */
+    size_t records_len;
+    const uint64_t *record_offsets;
+    const uint8_t *uuids; /* of the logs, by number */
+    size_t logs;
+    int64_t newest; /* before it rows may have floors of which their records do not know */
+} sc_rows;
+
+/* Adds the blocks in[starts[i]..ends[i]], whose summaries are s, of the changes changes[i] of log (its number), to the
+ * rows row_of[i]; versions, not null for a log of our own: the rows' versions behind each. out: a msgpack array of byte
+ * strings: key and value of what is to be put, then the rows' new records. deferred[i]: 1 for a block that may hold a
+ * reading that was heard before: it counts in its row's receptions, span and greatest clock, and nothing else is done; 2
+ * for one that begins before rows->newest or its row's floor: nothing is done; else 0. scratch: room for rows->count. *at: bytes written; or what is wrong: the
+ * row (SC_RECORD), the block (SC_BOUNDS), SC_ROOM. sc_rows_size: room that is enough. */
+size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
+                    size_t count);
+sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
+                      const sc_summaries *s, const uint32_t *row_of, const uint32_t *changes, const uint32_t *versions,
+                      size_t count, uint32_t log, sc_row *scratch, uint8_t *deferred, uint8_t *out, size_t room,
+                      size_t *at);
 
 /* ---- point.c: a batch of one ---- */
 

@@ -45,5 +45,6 @@ void test_changes(void);
 void test_reports(void);
 void test_msgpack(void);
 void test_point(void);
+void test_rows(void);
 
 #endif

@@ -7,14 +7,14 @@ from typing import Final
 
 from scoutcore import codec
 from scoutcore.clock import WriteClock
-from scoutcore.codec.columns import ChangeColumns, offsets_of
+from scoutcore.codec.columns import Blocks, ChangeColumns, UInts, offsets_of
 from scoutcore.codec.constants import UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.ingest import Batch, Series
 from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.ndjson import Parsed
-from scoutcore.rows import Rows
+from scoutcore.rows import Rows, StoredRow
 from scoutcore.views import Views
 
 _SUBSET: Final = b"sensor"
@@ -42,22 +42,13 @@ class Appender:
             last = self._clock.take()
         rows = [self._rows.get(commit, *series) for series in batch.series]
         blocks = codec.encode_blocks(batch.points, batch.codes, last)
-        block_rows = [rows[number] for number in blocks.series]
-        sizes = [end - first for first, end in zip(blocks.firsts, blocks.firsts[1:], strict=False)]
-        count = len(block_rows)
-        row_keys = [row.wire_key for row in block_rows]
+        count = len(blocks.series)
+        row_keys = [rows[number].wire_key for number in blocks.series]
         key_offsets = offsets_of(map(len, row_keys))
         log = self._logs.room_for(commit, count)
         while True:
-            before, after = array("I"), array("I")
-            versions: dict[int, int] = {}
-            for number, row, size in zip(blocks.series, block_rows, sizes, strict=True):
-                version = versions.get(number)
-                if version is None:
-                    version = row.own_count if row.own_log == log.number else 0
-                before.append(min(version, UINT32_MAX))  # what is beyond goes to a new log
-                versions[number] = version + size
-                after.append(min(version + size, UINT32_MAX))
+            before, after, fits = _versions(rows, log.number, blocks, self._max_version)
+            changes = array("I", range(log.head + 1, log.head + 1 + count))
             columns = ChangeColumns(
                 _SUBSET,
                 array("Q", bytes(8 * count)),
@@ -68,21 +59,17 @@ class Appender:
                 blocks.data,
                 blocks.offsets[:-1],
                 blocks.offsets[1:],
-                array("I", range(log.head + 1, log.head + 1 + count)),
+                changes,
                 before,
                 after,
             )
             frames, _ = codec.encode_changes(columns)
-            if max(versions.values()) <= self._max_version and self._logs.fits(log, frames):
+            if fits and self._logs.fits(log, frames):
                 break
             log = self._logs.start_own(commit)
-        first = self._logs.append(commit, log, "sensor", frames, count)
-        for number, version in versions.items():
-            rows[number].own_log = log.number
-            rows[number].own_count = version
-        self._views.add(
-            commit, log, range(first, first + count), block_rows, blocks.data, blocks.offsets[:-1], blocks.offsets[1:]
-        )
+        self._logs.append(commit, log, "sensor", frames, count)
+        slices = blocks.offsets[:-1], blocks.offsets[1:]
+        self._views.add(commit, log, changes, rows, blocks.series, after, blocks.data, *slices)
 
     def append_point(self, commit: Commit, series: Series, point: Parsed) -> Point:
         """Write a batch of one: the same as :meth:`append`, with one crossing into C and no columns."""
@@ -93,13 +80,38 @@ class Appender:
         row = self._rows.get(commit, *series)
         log = self._logs.room_for(commit, 1)
         while True:
-            version = row.own_count if row.own_log == log.number else 0
+            version = row.version(log.number)
             versions = log.head + 1, version, min(version + 1, UINT32_MAX)
             frame, start = codec.encode_point(row.wire_key, versions, write_time, t, clock, point.data)
             if version < self._max_version and self._logs.fits(log, frame):
                 break
             log = self._logs.start_own(commit)
         change = self._logs.append(commit, log, "sensor", frame, 1)
-        row.own_log, row.own_count = log.number, version + 1
-        self._views.add_point(commit, log, change, row, frame[start:], write_time, t, clock, point.data)
+        self._views.add(
+            commit,
+            log,
+            array("I", [change]),
+            [row],
+            array("I", [0]),
+            array("I", [version + 1]),
+            frame,
+            array("Q", [start]),
+            array("Q", [len(frame)]),
+        )
         return Point(*series, t, point.data, boot, ms)
+
+
+def _versions(rows: list[StoredRow], log: int, blocks: Blocks, most: int) -> tuple[UInts, UInts, bool]:
+    """Versions of its row before and after each block, in our log of this number; and whether all are within *most*."""
+    now = [row.version(log) for row in rows]
+    before, after = [], []
+    first = 0
+    for number, end in zip(blocks.series, blocks.firsts[1:], strict=True):
+        before.append(now[number])
+        now[number] += end - first
+        after.append(now[number])
+        first = end
+    fits = max(after) <= most
+    if not fits:  # this goes to a new log; 32 bits will do
+        before, after = [0] * len(before), [0] * len(after)
+    return array("I", before), array("I", after), fits

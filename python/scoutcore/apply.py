@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -54,11 +55,18 @@ class Applier:
                     self._metadata.apply(commit, log, change)
 
     def _sensor(self, commit: Commit, log: Log, columns: ChangeColumns) -> None:
+        numbers: dict[bytes, int] = {}
+        row_of = array(
+            "I",
+            [
+                numbers.setdefault(key, len(numbers))
+                for key in cut(columns.key_data, columns.key_starts, columns.key_ends)
+            ],
+        )
         rows = []
-        for key, to in zip(cut(columns.key_data, columns.key_starts, columns.key_ends), columns.to, strict=True):
+        for key in numbers:
             uid, scout, report = keys.parse_sensor_key(key.decode())
-            row = self._rows.get(commit, self._metadata.allocate(commit, uid), uid, scout, report)
-            if log is self._logs.own:
-                row.own_log, row.own_count = log.number, to
-            rows.append(row)
-        self._views.add(commit, log, columns.change, rows, columns.value_data, columns.value_starts, columns.value_ends)
+            rows.append(self._rows.get(commit, self._metadata.allocate(commit, uid), uid, scout, report))
+        versions = columns.to if log is self._logs.own else None
+        values = columns.value_data, columns.value_starts, columns.value_ends
+        self._views.add(commit, log, columns.change, rows, row_of, versions, *values)

@@ -20,6 +20,8 @@ class Commit:
         """Per row, the entries of the clock index made in this commit: boot, first ms, last ms, block key."""
         self.hidden_entries: defaultdict[bytes, list[tuple[int, int, int, bytes]]] = defaultdict(list)
         """The same, of blocks in which all is hidden."""
+        self.blocks: list[list[bytes]] = []
+        """Key and value, in turn, of blocks and their entries that are not among ``clock_entries`` yet."""
         self.events: list[Any] = []
         """What watchers are told once the commit is durable."""
         self.reappeared: list[tuple[int, int | None]] = []
@@ -28,6 +30,12 @@ class Commit:
     def put(self, key: bytes, value: bytes | None) -> None:
         """Put, or with None delete."""
         self.puts[key] = value
+
+    def put_blocks(self, items: list[bytes]) -> None:
+        """Put blocks and their entries in the clock index: key and value in turn."""
+        keys = iter(items)
+        self.puts.update(zip(keys, keys, strict=True))
+        self.blocks.append(items)
 
     def get(self, key: bytes) -> bytes | None:
         """The value as it will be after the commit."""

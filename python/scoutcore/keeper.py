@@ -81,9 +81,11 @@ class Keeper:
         database = self._database
         went, left = 0, []
         for troop, scout, report in names:
-            row = database._rows.get(commit, troop, database._metadata.uid_of[troop], scout, report)
+            stored = database._rows.get(commit, troop, database._metadata.uid_of[troop], scout, report)
+            row = stored.load(database._logs)
             floor = database._retention.floor(report)
             went += database._views.expiry.raise_floor(commit, row, floor, _BLOCKS)
+            stored.record = row.dump(database._logs)
             if row.floor < floor:
                 left.append((troop, scout, report))
         return went, left

@@ -216,6 +216,11 @@ def parse_history(key: bytes) -> tuple[int, int, int]:
     return biased - 2**63, log, change
 
 
+def clock_row(key: bytes) -> bytes:
+    """The row of an entry, as :func:`row_suffix` gives it."""
+    return key[len(CLOCK) : -_CLOCK.size - 1]
+
+
 def clock_range(suffix: bytes, boot: int, last_ms: int, log: int, change: int) -> bytes:
     """An entry that says: this block of the row has readings of *boot* up to *last_ms*."""
     return CLOCK + suffix + b"\0" + clock_place(boot, last_ms, log, change)

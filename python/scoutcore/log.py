@@ -84,6 +84,8 @@ class Logs:
             self.by_number.append(log)
         own = store.get(_OWN) or b""
         last = self.by_uuid.get(own[:16])
+        self.uuids = b"".join(log.uuid for log in self.by_number)
+        """The logs' uuids by local number, one after another."""
         self.own: Log | None = last if own[16:] == identity else None
         if last is not None:
             self._clock.last = max(self._clock.last, last.written)
@@ -131,6 +133,7 @@ class Logs:
         log = Log(uuid, len(self.by_number))
         self.by_uuid[uuid] = log
         self.by_number.append(log)
+        self.uuids += uuid
         commit.put(keys.LOG_STATE + uuid, log.dump())
         return log
 

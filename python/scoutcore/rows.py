@@ -6,21 +6,47 @@ from struct import Struct
 from typing import Final
 
 from scoutcore import keys
+from scoutcore.codec.columns import CLOCKED_EVER, CLOCKED_LAST, EMPTY, RECORD
 from scoutcore.codec.constants import INT64_MIN
 from scoutcore.commit import Commit
 from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.store import Store
 
-_RECORD: Final = Struct(">BIIQQQQQqqIIIqQQqQ")
+_OWN: Final = Struct(">II")
 _FLOOR_SPAN: Final = Struct(">qQ")
-_CLOCKED_EVER: Final = 1
-_CLOCKED_LAST: Final = 2
-_EMPTY: Final = 4
-"""All readings of the row have expired: there is no last value."""
 _MAX_CACHED: Final = 65_536
 
 Rank = tuple[int, int, bytes, int, int]
+
+
+class StoredRow:
+    """One row: its names, the keys that each commit needs, and its record as it is stored."""
+
+    __slots__ = ("record", "report", "scout", "suffix", "troop", "uid", "view_key", "wire_key")
+
+    def __init__(self, troop: int, uid: str, scout: int, report: str) -> None:
+        self.troop = troop
+        self.uid = uid
+        self.scout = scout
+        self.report = report
+        self.suffix = keys.row_suffix(troop, scout, report)
+        self.view_key = keys.VIEW + self.suffix
+        self.wire_key = keys.sensor_key(uid, scout, report).encode()
+        self.record = b""
+        """Empty as long as it has none."""
+
+    def version(self, log: int) -> int:
+        """How many points of the row our own log of this number has."""
+        if not self.record:
+            return 0
+        own_log, count = _OWN.unpack_from(self.record, 1)
+        return count if own_log == log + 1 else 0
+
+    def load(self, logs: Logs) -> Row:
+        """The row with its record unpacked."""
+        row = Row(self.troop, self.uid, self.scout, self.report)
+        return row.load(self.record, logs) if self.record else row
 
 
 class Row:
@@ -28,7 +54,6 @@ class Row:
 
     __slots__ = (
         "boot",
-        "clock_key",
         "clocked",
         "data",
         "floor",
@@ -49,7 +74,6 @@ class Row:
         "uid",
         "view_key",
         "widest",
-        "wire_key",
     )
 
     def __init__(self, troop: int, uid: str, scout: int, report: str) -> None:
@@ -60,8 +84,6 @@ class Row:
         self.suffix = keys.row_suffix(troop, scout, report)
         self.view_key = keys.VIEW + self.suffix
         self.history_key = keys.HISTORY + self.suffix + b"\0"
-        self.clock_key = keys.CLOCK + self.suffix + b"\0"
-        self.wire_key = keys.sensor_key(uid, scout, report).encode()
         self.own_log = -1
         """Local number of the log of ours that ``own_count`` speaks of."""
         self.own_count = 0
@@ -88,29 +110,29 @@ class Row:
     def load(self, record: bytes, logs: Logs) -> Row:
         """Take over a record made by :meth:`dump`."""
         (flags, own_log, self.own_count, self.points, self.receptions, boot, ms, self.widest, low, t, log, change) = (
-            fields := _RECORD.unpack_from(record)
+            fields := RECORD.unpack_from(record)
         )[:12]
         index, self.t, self.boot, self.ms, self.floor, self.span = fields[12:]
         self.own_log = own_log - 1
-        self.max_clock = (boot, ms) if flags & _CLOCKED_EVER else (-1, -1)
-        self.clocked = bool(flags & _CLOCKED_LAST)
-        self.rank = None if flags & _EMPTY else (low, t, logs.by_number[log].uuid, change, index)
-        self.data = record[_RECORD.size :]
+        self.max_clock = (boot, ms) if flags & CLOCKED_EVER else (-1, -1)
+        self.clocked = bool(flags & CLOCKED_LAST)
+        self.rank = None if flags & EMPTY else (low, t, logs.by_number[log].uuid, change, index)
+        self.data = record[RECORD.size :]
         return self
 
     def dump(self, logs: Logs) -> bytes:
         """The record in LevelDB."""
         low, t, log, change, index = self.rank or (0, 0, b"", 0, 0)
         boot, ms = self.max_clock
-        flags = 0 if self.rank else _EMPTY
+        flags = 0 if self.rank else EMPTY
         if boot >= 0:
-            flags |= _CLOCKED_EVER
+            flags |= CLOCKED_EVER
         else:
             boot = ms = 0
         if self.clocked:
-            flags |= _CLOCKED_LAST
+            flags |= CLOCKED_LAST
         return (
-            _RECORD.pack(
+            RECORD.pack(
                 flags,
                 self.own_log + 1,
                 self.own_count,
@@ -136,22 +158,22 @@ class Row:
 
 def last_point(record: bytes, troop: int, uid: str, scout: int, report: str) -> Point | None:
     """The last value in a row's record; None where all has expired."""
-    fields = _RECORD.unpack_from(record)
-    if fields[0] & _EMPTY:
+    fields = RECORD.unpack_from(record)
+    if fields[0] & EMPTY:
         return None
-    boot, ms = fields[14:16] if fields[0] & _CLOCKED_LAST else (None, None)
-    return Point(troop, uid, scout, report, fields[13], record[_RECORD.size :], boot, ms)
+    boot, ms = fields[14:16] if fields[0] & CLOCKED_LAST else (None, None)
+    return Point(troop, uid, scout, report, fields[13], record[RECORD.size :], boot, ms)
 
 
 def floor_and_span(record: bytes) -> tuple[int, int]:
     """Before when everything has expired, and the longest span of a block, in a row's record; µs."""
-    floor, span = _FLOOR_SPAN.unpack_from(record, _RECORD.size - _FLOOR_SPAN.size)
+    floor, span = _FLOOR_SPAN.unpack_from(record, RECORD.size - _FLOOR_SPAN.size)
     return floor, span
 
 
 def counts(record: bytes) -> tuple[int, int]:
     """Points and receptions in a row's record."""
-    points, receptions = _RECORD.unpack_from(record)[3:5]
+    points, receptions = RECORD.unpack_from(record)[3:5]
     return points, receptions
 
 
@@ -160,17 +182,15 @@ class Rows:
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
-        self._rows: dict[tuple[int, int, str], Row] = {}
+        self._rows: dict[tuple[int, int, str], StoredRow] = {}
 
-    def get(self, commit: Commit, troop: int, uid: str, scout: int, report: str) -> Row:
+    def get(self, commit: Commit, troop: int, uid: str, scout: int, report: str) -> StoredRow:
         """The row, as it stands in *commit*."""
         name = troop, scout, report
         row = self._rows.get(name)
         if row is None:
-            row = Row(troop, uid, scout, report)
-            record = commit.get(row.view_key)
-            if record is not None:
-                row.load(record, self._logs)
+            row = StoredRow(troop, uid, scout, report)
+            row.record = commit.get(row.view_key) or b""
             self._rows[name] = row
         return row
 

@@ -17,16 +17,14 @@ from scoutcore import codec, keys
 from scoutcore.blocks import hidden_of, pack_hidden, whole
 from scoutcore.clock import SET_CLOCK
 from scoutcore.codec.columns import Buffer, UInts, offsets_of
-from scoutcore.codec.constants import UINT64_MAX
+from scoutcore.codec.constants import CLOCK_RANGE, UINT64_MAX
 from scoutcore.commit import Commit
 from scoutcore.expiry import Expiry
 from scoutcore.log import Log, Logs
 from scoutcore.retention import Retention
-from scoutcore.rows import Rank, Row
+from scoutcore.rows import Rank, Row, StoredRow
 from scoutcore.store import Store
 
-CLOCK_RANGE: Final = 3_600_000
-"""The most ms that one entry of the clock index spans, so that a look-up need not look far."""
 _ENTRY: Final = Struct(">QQ")
 _BIAS: Final = 2**63
 
@@ -79,39 +77,35 @@ class Views:
         self,
         commit: Commit,
         log: Log,
-        changes: Sequence[int],
-        rows: Sequence[Row],
+        changes: UInts,
+        rows: Sequence[StoredRow],
+        row_of: UInts,
+        versions: UInts | None,
         data: Buffer,
         starts: UInts,
         ends: UInts,
     ) -> None:
-        """Add the blocks ``data[starts[i]:ends[i]]``, the values of *changes* of *log*, to *rows*."""
-        summary = codec.summarize_blocks(data, starts, ends)
-        for row, change, start, end, *about, data_start, data_end in zip(
-            rows, changes, starts, ends, *summary, strict=True
-        ):
-            self._add_block(commit, log, change, row, bytes(data[start:end]), data, data_start, data_end, *about)
-        for row in set(rows):
-            commit.puts[row.view_key] = row.dump(self._logs)
+        """Add the blocks ``data[starts[i]:ends[i]]``, the values of *changes* of *log*, to ``rows[row_of[i]]``.
 
-    def add_point(
-        self,
-        commit: Commit,
-        log: Log,
-        change: int,
-        row: Row,
-        block: bytes,
-        write_time: int,
-        t: int,
-        clock: tuple[int, int] | None,
-        data: bytes,
-    ) -> None:
-        """Add a block of one point, as :meth:`add` does."""
-        boot, ms = clock or (0, 0)
-        clocked = clock is not None
-        about = write_time, 1, t, t, clocked, boot, ms, boot, ms, clocked, boot, ms
-        self._add_block(commit, log, change, row, block, data, 0, len(data), *about)
-        commit.puts[row.view_key] = row.dump(self._logs)
+        Args:
+            versions: the row's version behind each block, where the log is our own.
+        """
+        suffixes, records = [row.suffix for row in rows], [row.record for row in rows]
+        logs, newest = self._logs, self._retention.newest
+        blocks = row_of, changes, versions, data, starts, ends
+        added = codec.add_blocks(suffixes, records, logs.uuids, log.number, newest, *blocks)
+        for row, record in zip(rows, added.records, strict=True):
+            row.record = commit.puts[row.view_key] = record
+        commit.put_blocks(added.puts)
+        late = [index for index, why in enumerate(added.deferred) if why]
+        if late:
+            slices = (array("Q", [column[index] for index in late]) for column in (starts, ends))
+            for index, *about in zip(late, *codec.summarize_blocks(data, *slices), strict=True):
+                block = bytes(data[starts[index] : ends[index]])
+                late_row = rows[row_of[index]]
+                row = late_row.load(logs)
+                self._add_block(commit, log, changes[index], row, block, data, added.deferred[index] == 1, *about)
+                late_row.record = commit.puts[row.view_key] = row.dump(logs)
 
     def _add_block(
         self,
@@ -121,8 +115,7 @@ class Views:
         row: Row,
         block: bytes,
         data: Buffer,
-        data_start: int,
-        data_end: int,
+        counted: bool,
         write_time: int,
         count: int,
         first_t: int,
@@ -135,17 +128,22 @@ class Views:
         last_clocked: int,
         last_boot: int,
         last_ms: int,
+        data_start: int,
+        data_end: int,
     ) -> None:
-        """Add one block, of which the rest is the summary; the last point's data is ``data[data_start:data_end]``."""
-        block_key = row.history_key + keys.block_place(first_t, log.number, change)
+        """Add one block of *data*, of which the rest is the summary.
+
+        *counted*: it counts in the row's receptions, span and greatest clock already.
+        """
+        block_key = keys.history_block(row.suffix, first_t, log.number, change)
         rank = (min(last_t, write_time), last_t, log.uuid, change, count - 1)
-        if first_t < self._retention.newest or first_t < row.floor:
+        if not counted:
             self.expiry.raise_floor(commit, row, self._retention.floor(row.report))
             if first_t < row.floor:
                 self._add_late(commit, row, block_key, block, rank, (max_boot, max_ms) if clocks else (-1, -1))
                 return
-        row.receptions += count
-        row.span = max(row.span, last_t - first_t)
+            row.receptions += count
+            row.span = max(row.span, last_t - first_t)
         times = {max_boot: [min_ms, max_ms]} if clocks else {}
         near = min_boot == max_boot and max_ms - min_ms <= CLOCK_RANGE
         if clocks and not (clocks == 1 and (min_boot, min_ms) > row.max_clock and near):
@@ -289,7 +287,7 @@ class Views:
         """
         found = {
             block
-            for entries in (commit.clock_entries, commit.hidden_entries)[: 1 + hidden]
+            for entries in (_entries(commit), commit.hidden_entries)[: 1 + hidden]
             for other_boot, low, high, block in entries.get(row.suffix, ())
             if other_boot == boot and low <= last_ms and high >= first_ms
         }
@@ -371,6 +369,21 @@ class Views:
             row.widest = max(row.widest, high - low)
             if ms is not None:
                 low = high = ms
+
+
+def _entries(commit: Commit) -> dict[bytes, list[tuple[int, int, int, bytes]]]:
+    """``commit.clock_entries``, with those of the blocks put at last."""
+    for puts in commit.blocks:
+        items = iter(puts)
+        for key, value in zip(items, items, strict=True):
+            if key.startswith(keys.CLOCK):
+                boot, high, log, change = keys.parse_clock(key)
+                low, biased_t = _ENTRY.unpack(value)
+                suffix = keys.clock_row(key)
+                block = keys.history_block(suffix, biased_t - _BIAS, log, change)
+                commit.clock_entries[suffix].append((boot, low, high, block))
+    commit.blocks.clear()
+    return commit.clock_entries
 
 
 def _clocks_of(block: bytes) -> dict[int, list[int]]:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutcore.codec import reference
-from scoutcore.codec.columns import ChangeColumns, Frames
-from scoutcore.codec.constants import UINT64_MAX
+from scoutcore.codec.columns import RECORD, ChangeColumns, Frames, offsets_of
+from scoutcore.codec.constants import INT64_MIN, UINT64_MAX
 from tests.codec.helpers import (
     MARKER,
     UUID,
@@ -161,6 +161,42 @@ def test_blocks_from_bytes(same, parts):
     same("decode_blocks", b"".join(parts), *slices)
     same("summarize_blocks", b"".join(parts), *slices)
     same("shared_readings", b"".join(parts), *slices)
+
+
+small = st.integers(0, 3)
+records = st.just(b"") | st.builds(
+    lambda numbers, times, data: (
+        RECORD.pack(*numbers[:8], *times[:2], *numbers[8:11], times[2], *numbers[11:13], times[3], numbers[13]) + data
+    ),
+    st.lists(small, min_size=14, max_size=14),
+    st.lists(small | int64, min_size=4, max_size=4),
+    st.binary(max_size=3),
+)
+
+
+@given(st.data(), st.lists(records | st.binary(max_size=120), min_size=1, max_size=3), st.booleans())
+def test_blocks_added_to_rows(same, data, rows, own):
+    parts = data.draw(st.lists(blocks(), max_size=4))
+    offsets = offsets_of(map(len, parts))
+    numbers = [array("I", data.draw(st.lists(small, min_size=len(parts), max_size=len(parts)))) for _ in range(3)]
+    row_of, changes, versions = numbers
+    uuids = data.draw(st.sampled_from([b"a" * 16 + b"b" * 16, b"b" * 16 + b"a" * 16 + b"c" * 16]))
+    suffixes = [b"row%d" % number for number in range(len(rows))]
+    log = data.draw(st.integers(0, 2))
+    same(
+        "add_blocks",
+        *(
+            suffixes,
+            rows,
+            uuids,
+            log,
+            data.draw(small | st.just(INT64_MIN)),
+            row_of,
+            changes,
+            versions if own else None,
+        ),
+        *(b"".join(parts), offsets[:-1], offsets[1:]),
+    )
 
 
 @given(blocks(), columns, columns)

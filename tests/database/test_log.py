@@ -121,13 +121,19 @@ def test_the_last_version_of_a_row(db: Database) -> None:
     db.report(1, 1, "r", 0)
     log = db.id
     ((row),) = db._rows._rows.values()
-    row.own_count = UINT32_MAX - 1
+
+    def counted(points: int) -> None:
+        loaded = row.load(db._logs)
+        loaded.own_count = points
+        row.record = loaded.dump(db._logs)
+
+    counted(UINT32_MAX - 1)
     db.report(1, 1, "r", 1)
     assert db.id == log
     db.report(1, 1, "r", 2)
     assert db.id != log
     log = db.id
-    row.own_count = UINT32_MAX - 2
+    counted(UINT32_MAX - 2)
     hour = 3_600_000_001
     db.ingest({"troop": 1, "scout": 1, "report": "r", "data": n, "t": n * hour} for n in range(4))
     assert db.id != log

@@ -90,10 +90,12 @@ def apply(db: Database, commit: Commit, batch: list[Change]) -> None:
         run, batch = batch[:count], batch[count:]
         blocks = [change.block() for change in run]
         offsets = offsets_of(map(len, blocks))
-        rows = [db._rows.get(commit, 1, *change.row) for change in run]
+        names = list(dict.fromkeys(change.row for change in run))
+        rows = [db._rows.get(commit, 1, *row) for row in names]
+        row_of = array("I", [names.index(change.row) for change in run])
         known = db._logs.by_uuid.get(LOGS[log]) or db._logs.add(commit, LOGS[log])
-        numbers = [change.number for change in run]
-        db._views.add(commit, known, numbers, rows, b"".join(blocks), offsets[:-1], offsets[1:])
+        numbers = array("I", [change.number for change in run])
+        db._views.add(commit, known, numbers, rows, row_of, None, b"".join(blocks), offsets[:-1], offsets[1:])
 
 
 rows = st.sampled_from([Row(UID, 7, "temp"), Row(UID, 7, "tem")])

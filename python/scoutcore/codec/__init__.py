@@ -33,6 +33,7 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 if TYPE_CHECKING or backend == "python":
     from scoutcore.codec.columns import cut, gather_changes, list_changes
     from scoutcore.codec.reference import (
+        add_blocks,
         decode_blocks,
         decode_changes,
         decode_varints,
@@ -53,6 +54,7 @@ if TYPE_CHECKING or backend == "python":
     )
 else:
     from scoutcore.codec.native import (
+        add_blocks,
         cut,
         decode_blocks,
         decode_changes,
@@ -76,6 +78,7 @@ else:
     )
 
 __all__ = [
+    "add_blocks",
     "backend",
     "cut",
     "decode_blocks",

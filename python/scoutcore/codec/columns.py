@@ -9,7 +9,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple, TypeAlias
+from struct import Struct
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -145,6 +146,27 @@ class BlockSummaries(NamedTuple):
 
 ReportName: TypeAlias = "tuple[int | None, str | None, str | None, int, str]"
 """Troop id, uid or key (one of the three), scout and report of an incoming report."""
+
+
+RECORD: Final = Struct(">BIIQQQQQqqIIIqQQqQ")
+"""A row's record, before its last value's data: flags; number of our own log + 1 that the next counts points of; these;
+points; receptions; greatest boot and ms; widest; the last value's rank, its log by number: min(t, write time), t, log,
+change, index; its t, boot and ms as shown; floor; span. See :class:`scoutcore.rows.Row`."""
+CLOCKED_EVER: Final = 1
+CLOCKED_LAST: Final = 2
+EMPTY: Final = 4
+"""Flags of a record: there is a greatest clock; the last value has boot and ms; there is none, or none is left."""
+
+
+class AddedBlocks(NamedTuple):
+    """What blocks do to the views."""
+
+    puts: list[bytes]
+    """Key and value, in turn."""
+    records: list[bytes]
+    """The new record of each row."""
+    deferred: bytes
+    """For each block: 0; 1, it may hold a reading that was heard before; 2, it begins before a floor."""
 
 
 class Reports(NamedTuple):

@@ -21,6 +21,8 @@ MAX_DATA: Final = 1024 * 1024
 """The longest data of one report, in bytes of JSON text."""
 MAX_BLOCK_SPAN: Final = 3_600_000_000
 """The longest time from a block's first point to its last, in µs."""
+CLOCK_RANGE: Final = 3_600_000
+"""The most ms that one entry of the clock index spans, so that a look-up need not look far."""
 MAX_BLOCK_POINTS: Final = 512
 """The most points our writer puts into a block; a reader takes any number."""
 MAX_BLOCK: Final = MAX_FRAME - 512

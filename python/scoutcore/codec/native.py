@@ -18,6 +18,7 @@ from msgspec.msgpack import Decoder, Encoder
 from scoutcore._native import ffi, lib
 from scoutcore.codec import columns as columns_module
 from scoutcore.codec.columns import (
+    AddedBlocks,
     Blocks,
     BlockSummaries,
     Buffer,
@@ -361,14 +362,56 @@ def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries
     """See :func:`scoutcore.codec.reference.summarize_blocks`."""
     source = _source(data)
     begins, stops = _block_slices(starts, ends)
+    return _summaries(source, begins, stops)[0]
+
+
+def _summaries(source: Any, begins: Any, stops: Any) -> tuple[BlockSummaries, Any]:
+    """Summaries of blocks, and the same as C has them."""
     summaries = BlockSummaries(*(_zeros(typecode, len(begins)) for typecode in "qQqqBQQQQBQQQQ"))
-    rows = ffi.new("sc_summaries *")
-    for name, column in zip(BlockSummaries._fields, summaries, strict=True):
-        setattr(rows, name, _output(column))
+    rows = ffi.new("sc_summaries *", list(map(_output, summaries)))
     at = ffi.new("size_t *")
     status = lib.sc_blocks_summarize(source, len(source), begins, stops, len(begins), rows, at)
     _check(status, at, encoding=status == Status.BOUNDS)
-    return summaries
+    return summaries, rows
+
+
+def add_blocks(
+    suffixes: list[bytes],
+    records: list[bytes],
+    uuids: bytes,
+    log: int,
+    newest: int,
+    row_of: UInts,
+    changes: UInts,
+    versions: UInts | None,
+    data: Buffer,
+    starts: UInts,
+    ends: UInts,
+) -> AddedBlocks:
+    """See :func:`scoutcore.codec.reference.add_blocks`."""
+    source = _source(data)
+    begins, stops = _block_slices(starts, ends)
+    count = len(begins)
+    owned, summaries = _summaries(source, begins, stops)
+    numbers = _input(row_of, "I", count), _input(changes, "I", count)
+    own = ffi.NULL if versions is None else _input(versions, "I", count)
+    texts = b"".join(suffixes), b"".join(records)
+    offsets = [_output(offsets_of(map(len, texts))) for texts in (suffixes, records)]
+    places = [len(texts[0]), offsets[0], ffi.from_buffer(texts[1]), len(texts[1]), offsets[1]]
+    logs = _source(uuids), len(uuids) // UUID_BYTES
+    rows = ffi.new("sc_rows *", (len(suffixes), ffi.from_buffer(texts[0]), *places, *logs, newest))
+    room = lib.sc_rows_size(rows, begins, stops, numbers[0], count)
+    out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
+    scratch, deferred = _new_uncleared("sc_row[]", len(suffixes)), bytearray(count)
+    status = lib.sc_rows_add(
+        *(rows, source, len(source), begins, stops, summaries, *numbers, own, count, log, scratch),
+        *(ffi.from_buffer(deferred), out, room, at),
+    )
+    del owned
+    _check(status, at, encoding=status == Status.BOUNDS)
+    items = _to_bytes[1](ffi.buffer(out, at[0]))
+    puts = len(items) - len(records)
+    return AddedBlocks(items[:puts], items[puts:], bytes(deferred))
 
 
 def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:

@@ -9,8 +9,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from itertools import pairwise
+from struct import Struct
+from typing import Any
 
 from scoutcore.codec.columns import (
+    CLOCKED_EVER,
+    CLOCKED_LAST,
+    EMPTY,
+    RECORD,
+    AddedBlocks,
     Blocks,
     BlockSummaries,
     Buffer,
@@ -25,6 +32,7 @@ from scoutcore.codec.columns import (
 from scoutcore.codec.constants import (
     ABSENT,
     CHECK_BYTES,
+    CLOCK_RANGE,
     FRAME_BLOB,
     FRAME_CHANGE,
     INT64_MAX,
@@ -506,6 +514,122 @@ def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
             offset = point_end
         firsts.append(len(t))
     return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
+
+
+def add_blocks(
+    suffixes: list[bytes],
+    records: list[bytes],
+    uuids: bytes,
+    log: int,
+    newest: int,
+    row_of: UInts,
+    changes: UInts,
+    versions: UInts | None,
+    data: Buffer,
+    starts: UInts,
+    ends: UInts,
+) -> AddedBlocks:
+    """What the blocks ``data[starts[i]:ends[i]]`` of one log do to the views: puts, and the rows' new records.
+
+    A block that may hold a reading that was heard before, since not all its clocks rise above the row's, is deferred:
+    it counts in its row's receptions, span and greatest clock only. One that begins before *newest* or its row's floor
+    does not even do that.
+
+    Args:
+        suffixes, records: of each row: what its keys share, and its record, empty where it has none.
+        uuids: of all logs, by number.
+        log: the number of the log.
+        newest: a time before which rows may have floors of which their records do not know.
+        row_of: which row each block is of.
+        changes: its change.
+        versions: the row's version behind it, in a log of our own.
+
+    Raises:
+        CorruptError: a record that cannot be one; or as :func:`decode_blocks`.
+        UnsupportedError, EncodeError: as :func:`decode_blocks`.
+    """
+    summary = summarize_blocks(data, starts, ends)
+    if log >= len(uuids) // UUID_BYTES:
+        raise error(Status.BOUNDS, 0, encoding=True)
+    rows: list[list[Any]] = []
+    for index, record in enumerate(records):
+        if 0 < len(record) < RECORD.size:
+            raise error(Status.RECORD, index)
+        row: tuple[Any, ...] = RECORD.unpack_from(record) if record else (EMPTY, *[0] * 15, INT64_MIN, 0)
+        if not row[0] & EMPTY and row[10] >= len(uuids) // UUID_BYTES:
+            raise error(Status.RECORD, index)
+        rows.append([*row, record[RECORD.size :]])
+    view = _view(data)
+    puts: list[bytes] = []
+    deferred = bytearray()
+    for index, (number, change, start, end, *about) in enumerate(
+        zip(row_of, changes, starts, ends, *summary, strict=True)
+    ):
+        if number >= len(rows):
+            raise error(Status.BOUNDS, index, encoding=True)
+        first_t, clocks, min_ms, max_boot, max_ms = about[2], about[4], *about[6:9]
+        if first_t < max(newest, rows[number][16]):
+            deferred.append(2)
+        else:
+            deferred.append(not _add_block(rows[number], uuids, log, change, view, *about))
+        if not deferred[index]:
+            key = suffixes[number] + b"\0"
+            place = Struct(">II").pack(log, change)
+            biased = Struct(">Q").pack(first_t + 2**63)
+            puts += [b"h" + key + biased + place, b"\0" + bytes(view[start:end])]
+            if clocks:
+                rows[number][7] = max(rows[number][7], max_ms - min_ms)
+                puts += [
+                    b"i" + key + Struct(">QQ").pack(max_boot, max_ms) + place,
+                    Struct(">Q").pack(min_ms) + biased,
+                ]
+        if versions is not None:
+            rows[number][1:3] = log + 1, versions[index]
+    return AddedBlocks(puts, [RECORD.pack(*row[:-1]) + row[-1] for row in rows], bytes(deferred))
+
+
+def _add_block(
+    row: list[Any],
+    uuids: bytes,
+    log: int,
+    change: int,
+    data: bytes | memoryview,
+    write_time: int,
+    count: int,
+    first_t: int,
+    last_t: int,
+    clocks: int,
+    min_boot: int,
+    min_ms: int,
+    max_boot: int,
+    max_ms: int,
+    last_clocked: int,
+    last_boot: int,
+    last_ms: int,
+    start: int,
+    end: int,
+) -> bool:
+    """Add a block to the fields of a row's record; False: it is deferred."""
+    flags = row[0]
+    row[4] += count
+    row[17] = max(row[17], last_t - first_t)
+    if clocks:
+        greatest = (row[5], row[6]) if flags & CLOCKED_EVER else (-1, -1)
+        row[0] |= CLOCKED_EVER
+        row[5:7] = max(greatest, (max_boot, max_ms))
+        if clocks != 1 or (min_boot, min_ms) <= greatest or min_boot < max_boot or max_ms - min_ms > CLOCK_RANGE:
+            return False
+    row[3] += count
+
+    def rank(low: int, t: int, log: int, change: int, index: int) -> tuple[int, int, bytes, int, int]:
+        return low, t, uuids[UUID_BYTES * log :][:UUID_BYTES], change, index
+
+    found = min(last_t, write_time), last_t, log, change, count - 1
+    if flags & EMPTY or rank(*found) > rank(*row[8:13]):
+        row[0] = row[0] & CLOCKED_EVER | (CLOCKED_LAST if last_clocked else 0)
+        row[8:16] = *found, last_t, last_boot, last_ms
+        row[18] = bytes(data[start:end])
+    return True
 
 
 def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:

@@ -34,6 +34,7 @@ class Status(IntEnum):
     POINT_SIZE = 21
     BOUNDS = 22
     SERIES = 23
+    RECORD = 24
 
 
 _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
@@ -60,6 +61,7 @@ _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
     Status.POINT_SIZE: (CorruptError, "block ends in the middle of a point"),
     Status.BOUNDS: (EncodeError, "slice outside its buffer"),
     Status.SERIES: (EncodeError, "series numbers not in order of appearance"),
+    Status.RECORD: (CorruptError, "damaged record of a row"),
 }
 
 

@@ -1,0 +1,272 @@
+/* The views of blocks: what a row's record becomes, and what is put beside it. See scoutcore.h. */
+#include "internal.h"
+
+#define RECORD 117 /* bytes of a record, before the last value's data */
+#define PLACE  16  /* what follows a row in the key of a block */
+#define CLOCK_PLACE 24
+#define CLOCK_ENTRY 16
+#define STRING_HEAD 5
+#define ARRAY_HEAD  5
+#define BIAS (UINT64_C(1) << 63)
+
+enum { CLOCKED_EVER = 1, CLOCKED_LAST = 2, EMPTY = 4 };
+
+/* ---- records ---- */
+
+static uint64_t number_get(const uint8_t *in, size_t *at, size_t width)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < width; i++)
+        number = number << 8 | in[(*at)++];
+    return number;
+}
+
+static void number_put(uint8_t *out, size_t *at, uint64_t number, size_t width)
+{
+    for (size_t i = width; i > 0; i--)
+        out[(*at)++] = (uint8_t)(number >> 8 * (i - 1));
+}
+
+static bool record_read(const sc_rows *rows, size_t r, sc_row *row)
+{
+    const uint8_t *in = rows->records;
+    uint64_t start = rows->record_offsets[r], end = rows->record_offsets[r + 1];
+    memset(row, 0, sizeof *row);
+    row->flags = EMPTY;
+    row->floor = INT64_MIN;
+    if (!slice_ok(start, end, rows->records_len) ||
+        !slice_ok(rows->suffix_offsets[r], rows->suffix_offsets[r + 1], rows->suffixes_len))
+        return false;
+    if (start == end)
+        return true;
+    if (end - start < RECORD)
+        return false;
+    size_t at = (size_t)start;
+    row->flags = (uint8_t)number_get(in, &at, 1);
+    row->own_log = (uint32_t)number_get(in, &at, 4);
+    row->own_count = (uint32_t)number_get(in, &at, 4);
+    row->points = number_get(in, &at, 8);
+    row->receptions = number_get(in, &at, 8);
+    row->max_boot = number_get(in, &at, 8);
+    row->max_ms = number_get(in, &at, 8);
+    row->widest = number_get(in, &at, 8);
+    row->low = (int64_t)number_get(in, &at, 8);
+    row->t = (int64_t)number_get(in, &at, 8);
+    row->log = (uint32_t)number_get(in, &at, 4);
+    row->change = (uint32_t)number_get(in, &at, 4);
+    row->index = (uint32_t)number_get(in, &at, 4);
+    row->shown_t = (int64_t)number_get(in, &at, 8);
+    row->boot = number_get(in, &at, 8);
+    row->ms = number_get(in, &at, 8);
+    row->floor = (int64_t)number_get(in, &at, 8);
+    row->span = number_get(in, &at, 8);
+    row->data = in + at;
+    row->data_len = (size_t)end - at;
+    return (row->flags & EMPTY) || row->log < rows->logs;
+}
+
+static void record_put(uint8_t *out, size_t *at, const sc_row *row)
+{
+    out[(*at)++] = row->flags;
+    number_put(out, at, row->own_log, 4);
+    number_put(out, at, row->own_count, 4);
+    number_put(out, at, row->points, 8);
+    number_put(out, at, row->receptions, 8);
+    number_put(out, at, row->max_boot, 8);
+    number_put(out, at, row->max_ms, 8);
+    number_put(out, at, row->widest, 8);
+    number_put(out, at, (uint64_t)row->low, 8);
+    number_put(out, at, (uint64_t)row->t, 8);
+    number_put(out, at, row->log, 4);
+    number_put(out, at, row->change, 4);
+    number_put(out, at, row->index, 4);
+    number_put(out, at, (uint64_t)row->shown_t, 8);
+    number_put(out, at, row->boot, 8);
+    number_put(out, at, row->ms, 8);
+    number_put(out, at, (uint64_t)row->floor, 8);
+    number_put(out, at, row->span, 8);
+    copy_slice(out + *at, row->data, 0, row->data_len);
+    *at += row->data_len;
+}
+
+/* ---- blocks ---- */
+
+/* What is known of one block, beside its summary. */
+typedef struct place {
+    uint32_t log, change;
+} place;
+
+/* Whether a reception of this rank, the last of the block, comes behind the row's last one. */
+static bool is_last(const sc_rows *rows, const sc_row *row, int64_t low, int64_t t, place at, uint64_t index)
+{
+    if (row->flags & EMPTY)
+        return true;
+    if (low != row->low)
+        return low > row->low;
+    if (t != row->t)
+        return t > row->t;
+    int order = memcmp(rows->uuids + SC_UUID_BYTES * (size_t)at.log, rows->uuids + SC_UUID_BYTES * (size_t)row->log,
+                       SC_UUID_BYTES);
+    if (order != 0)
+        return order > 0;
+    return at.change != row->change ? at.change > row->change : index > row->index;
+}
+
+/* Whether none of the block's readings can have been heard before; the row's greatest clock becomes that of both. */
+static bool clock_follows(sc_row *row, const sc_summaries *s, size_t i)
+{
+    if (s->clocks[i] == 0)
+        return true;
+    bool ever = row->flags & CLOCKED_EVER;
+    bool above = !ever || clock_less(row->max_boot, row->max_ms, s->min_boot[i], s->min_ms[i]);
+    bool rises = !ever || clock_less(row->max_boot, row->max_ms, s->max_boot[i], s->max_ms[i]);
+    if (rises) {
+        row->max_boot = s->max_boot[i];
+        row->max_ms = s->max_ms[i];
+    }
+    row->flags |= CLOCKED_EVER;
+    return above && s->clocks[i] == 1 && s->min_boot[i] == s->max_boot[i] &&
+           s->max_ms[i] - s->min_ms[i] <= SC_CLOCK_RANGE;
+}
+
+static void last_take(const sc_rows *rows, sc_row *row, const uint8_t *in, const sc_summaries *s, size_t i, place at)
+{
+    int64_t t = s->last_t[i], low = t < s->write_times[i] ? t : s->write_times[i];
+    if (!is_last(rows, row, low, t, at, s->counts[i] - 1))
+        return;
+    row->low = low;
+    row->t = row->shown_t = t;
+    row->log = at.log;
+    row->change = at.change;
+    row->index = (uint32_t)(s->counts[i] - 1);
+    row->flags = (uint8_t)((row->flags & CLOCKED_EVER) | (s->last_clocked[i] ? CLOCKED_LAST : 0));
+    row->boot = s->last_boot[i];
+    row->ms = s->last_ms[i];
+    row->data = in + s->starts[i];
+    row->data_len = (size_t)(s->ends[i] - s->starts[i]);
+}
+
+static void string_head_put(uint8_t *out, size_t *at, uint64_t size)
+{
+    out[(*at)++] = 0xc6;
+    number_put(out, at, size, 4);
+}
+
+/* The head of a key: a section's letter, the row, and a byte 0. */
+static void key_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, char section, size_t rest)
+{
+    uint64_t start = rows->suffix_offsets[r];
+    size_t size = (size_t)(rows->suffix_offsets[r + 1] - start);
+    string_head_put(out, at, 2 + size + rest);
+    out[(*at)++] = (uint8_t)section;
+    copy_slice(out + *at, rows->suffixes, (size_t)start, size);
+    *at += size;
+    out[(*at)++] = 0;
+}
+
+static size_t puts_size(const sc_rows *rows, size_t r, uint64_t block)
+{
+    size_t key = STRING_HEAD + 2 + (size_t)(rows->suffix_offsets[r + 1] - rows->suffix_offsets[r]);
+    return key + PLACE + STRING_HEAD + 1 + (size_t)block + key + CLOCK_PLACE + STRING_HEAD + CLOCK_ENTRY;
+}
+
+static uint32_t puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, sc_row *row, const uint8_t *in,
+                         uint64_t start, uint64_t end, const sc_summaries *s, size_t i, place where)
+{
+    uint64_t first_t = (uint64_t)s->first_t[i] + BIAS;
+    key_put(out, at, rows, r, 'h', PLACE);
+    number_put(out, at, first_t, 8);
+    number_put(out, at, where.log, 4);
+    number_put(out, at, where.change, 4);
+    string_head_put(out, at, 1 + end - start);
+    out[(*at)++] = 0; /* no point is hidden */
+    copy_slice(out + *at, in, (size_t)start, (size_t)(end - start));
+    *at += (size_t)(end - start);
+    if (s->clocks[i] == 0)
+        return 2;
+    uint64_t range = s->max_ms[i] - s->min_ms[i];
+    row->widest = row->widest < range ? range : row->widest;
+    key_put(out, at, rows, r, 'i', CLOCK_PLACE);
+    number_put(out, at, s->max_boot[i], 8);
+    number_put(out, at, s->max_ms[i], 8);
+    number_put(out, at, where.log, 4);
+    number_put(out, at, where.change, 4);
+    string_head_put(out, at, CLOCK_ENTRY);
+    number_put(out, at, s->min_ms[i], 8);
+    number_put(out, at, first_t, 8);
+    return 4;
+}
+
+size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
+                    size_t count)
+{
+    uint64_t size = ARRAY_HEAD + rows->count * (STRING_HEAD + RECORD) + rows->records_len;
+    for (size_t i = 0; i < count; i++) {
+        if (row_of[i] >= rows->count || starts[i] > ends[i])
+            break;
+        size += puts_size(rows, row_of[i], ends[i] - starts[i]) + ends[i] - starts[i]; /* the last value's data too */
+    }
+    return (size_t)size;
+}
+
+/* Adds a block to its row; false: it may have readings that were heard before. */
+static bool block_add(const sc_rows *rows, sc_row *row, const uint8_t *in, const sc_summaries *s, size_t i, place at)
+{
+    uint64_t span = (uint64_t)s->last_t[i] - (uint64_t)s->first_t[i];
+    row->span = row->span < span ? span : row->span;
+    row->receptions += s->counts[i];
+    if (!clock_follows(row, s, i))
+        return false;
+    row->points += s->counts[i];
+    last_take(rows, row, in, s, i, at);
+    return true;
+}
+
+sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
+                      const sc_summaries *s, const uint32_t *row_of, const uint32_t *changes, const uint32_t *versions,
+                      size_t count, uint32_t log, sc_row *scratch, uint8_t *deferred, uint8_t *out, size_t room,
+                      size_t *at)
+{
+    size_t size = ARRAY_HEAD;
+    uint64_t items = rows->count;
+    *at = 0;
+    if (log >= rows->logs)
+        return SC_BOUNDS;
+    if (room < ARRAY_HEAD)
+        return SC_ROOM;
+    for (*at = 0; *at < rows->count; (*at)++)
+        if (!record_read(rows, *at, &scratch[*at]))
+            return SC_RECORD;
+    for (*at = 0; *at < count; (*at)++) {
+        size_t i = *at, r = row_of[i];
+        if (r >= rows->count || !slice_ok(starts[i], ends[i], len) || !slice_ok(s->starts[i], s->ends[i], len))
+            return SC_BOUNDS;
+        sc_row *row = &scratch[r];
+        place where = {log, changes[i]};
+        if (versions) {
+            row->own_log = log + 1;
+            row->own_count = versions[i];
+        }
+        if (s->first_t[i] < rows->newest || s->first_t[i] < row->floor)
+            deferred[i] = 2;
+        else
+            deferred[i] = !block_add(rows, row, in, s, i, where);
+        if (deferred[i])
+            continue;
+        if (puts_size(rows, r, ends[i] - starts[i]) > room - size)
+            return SC_ROOM;
+        items += puts_put(out, &size, rows, r, row, in, starts[i], ends[i], s, i, where);
+    }
+    for (*at = 0; *at < rows->count; (*at)++) {
+        const sc_row *row = &scratch[*at];
+        if (STRING_HEAD + RECORD + row->data_len > room - size)
+            return SC_ROOM;
+        string_head_put(out, &size, RECORD + row->data_len);
+        record_put(out, &size, row);
+    }
+    size_t head = 0;
+    out[head++] = 0xdd;
+    number_put(out, &head, items, 4);
+    *at = size;
+    return SC_OK;
+}

@@ -1,0 +1,216 @@
+#include "check.h"
+
+#define RECORD 117
+#define BIAS   (UINT64_C(1) << 63)
+#define LOGS   "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb"
+
+static int64_t newest = INT64_MIN;
+
+/* Two blocks of log 1, change 7: t 10 (boot 3, ms 200) and 20 (boot 3, ms 300), written at 50; and t 30, no clock. */
+#define CLOCKED "00 32 06 14 01 03 c8 01 31 07 14 01 03 ac 02 32 32"
+#define PLAIN   "00 32 03 3c 00 33"
+
+static bytes number(uint64_t value, size_t width)
+{
+    bytes made = repeat(0, width);
+    for (size_t i = width; i > 0; i--, value >>= 8) {
+        made.data[i - 1] = (uint8_t)value;
+    }
+    return made;
+}
+
+typedef struct record {
+    uint64_t flags, own_log, own_count, points, receptions, max_boot, max_ms, widest, low, t, log, change, index, shown_t,
+        boot, ms, span;
+    const char *data;
+    uint64_t floor; /* less the smallest int64 */
+} record;
+
+static bytes packed(record r)
+{
+    const struct {
+        uint64_t value;
+        size_t width;
+    } fields[] = {{r.flags, 1},      {r.own_log, 4}, {r.own_count, 4}, {r.points, 8}, {r.receptions, 8}, {r.max_boot, 8},
+                  {r.max_ms, 8},     {r.widest, 8},  {r.low, 8},       {r.t, 8},      {r.log, 4},        {r.change, 4},
+                  {r.index, 4},      {r.shown_t, 8}, {r.boot, 8},      {r.ms, 8},     {r.floor ^ BIAS, 8}, {r.span, 8}};
+    bytes made = {NULL, 0};
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        made = join(made, number(fields[i].value, fields[i].width));
+    }
+    return join(made, exact(r.data, strlen(r.data)));
+}
+
+static bytes string(bytes text)
+{
+    return join(join(hex("c6"), number(text.len, 4)), text);
+}
+
+static bytes text(const char *chars)
+{
+    return exact(chars, strlen(chars));
+}
+
+typedef struct added {
+    sc_status status;
+    size_t at;
+    uint8_t deferred;
+    bytes out;
+} added;
+
+/* Adds one block, change 7 of log 1, to a row "row" of this record, with room for at most so much. */
+static added add(bytes block, bytes record_bytes, const uint32_t *versions, size_t most)
+{
+    added made = {SC_OK, 99, 9, {NULL, 0}};
+    uint64_t start = 0, end = block.len, suffix[] = {0, 3}, records[] = {0, record_bytes.len};
+    uint32_t row_of = 0, change = 7;
+    bytes name = text("row"), uuids = text(LOGS);
+    sc_rows rows = {1, name.data, 3, suffix, record_bytes.data, record_bytes.len, records, uuids.data, 2, newest};
+    int64_t write_time, first_t, last_t;
+    uint64_t count, min_boot, min_ms, max_boot, max_ms, last_boot, last_ms, data_start, data_end;
+    uint8_t clocks, last_clocked;
+    sc_summaries s = {&write_time, &count,  &first_t,      &last_t,    &clocks,  &min_boot,   &min_ms,
+                      &max_boot,   &max_ms, &last_clocked, &last_boot, &last_ms, &data_start, &data_end};
+    EQUAL(sc_blocks_summarize(block.data, block.len, &start, &end, 1, &s, &made.at), SC_OK);
+    size_t enough = sc_rows_size(&rows, &start, &end, &row_of, 1), room = most < enough ? most : enough;
+    uint8_t *out = room_for(room);
+    sc_row *scratch = room_for(sizeof *scratch);
+    made.status = sc_rows_add(&rows, block.data, block.len, &start, &end, &s, &row_of, &change, versions, 1, 1, scratch,
+                              &made.deferred, out, room, &made.at);
+    if (made.status == SC_OK) {
+        made.out = exact(out, made.at);
+    }
+    return made;
+}
+
+static bytes list(uint64_t items, bytes content)
+{
+    return join(join(hex("dd"), number(items, 4)), content);
+}
+
+static void gives(const char *what, bytes block, bytes before, const uint32_t *versions, uint8_t deferred, bytes puts,
+                  record after)
+{
+    about(what);
+    added made = add(block, before, versions, SIZE_MAX);
+    EQUAL(made.status, SC_OK);
+    EQUAL(made.deferred, deferred);
+    size_t items = 1 + (puts.len == 0 ? 0 : block.len < 10 ? 2 : 4);
+    SAME(made.out.data, made.out.len, list(items, join(puts, string(packed(after)))));
+}
+
+static bytes history(uint64_t first_t, bytes block)
+{
+    bytes key = join(join(text("hrow"), hex("00")), join(number(first_t + (UINT64_C(1) << 63), 8), hex("00 00 00 01")));
+    return join(string(join(key, hex("00 00 00 07"))), string(join(hex("00"), block)));
+}
+
+static void records(void)
+{
+    bytes none = {NULL, 0}, clocked = hex(CLOCKED), plain = hex(PLAIN);
+    bytes clock_key = join(join(text("irow"), hex("00")), join(number(3, 8), number(300, 8)));
+    clock_key = join(clock_key, hex("00 00 00 01 00 00 00 07"));
+    bytes entry = join(number(200, 8), number(10 + (UINT64_C(1) << 63), 8));
+    bytes both = join(history(10, clocked), join(string(clock_key), string(entry)));
+    record fresh = {3, 0, 0, 2, 2, 3, 300, 100, 20, 20, 1, 7, 1, 20, 3, 300, 10, "22", 0};
+    gives("a new row", clocked, none, NULL, 0, both, fresh);
+
+    uint32_t version = 5;
+    record own = {0, 2, 5, 1, 1, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "3", 0};
+    gives("without clocks, in our own log", plain, none, &version, 0, history(30, plain), own);
+
+    record later = {3, 0, 0, 8, 9, 3, 199, 7, 21, 22, 0, 6, 2, 22, 3, 150, 11, "last", 0}, after = later;
+    after.points = 10;
+    after.receptions = 11;
+    after.max_ms = 300;
+    after.widest = 100;
+    gives("before the last value", clocked, packed(later), NULL, 0, both, after);
+
+    later.max_ms = 200;
+    after = later;
+    after.receptions = 11;
+    after.max_ms = 300;
+    gives("maybe heard before", clocked, packed(later), NULL, 1, none, after);
+    later.max_boot = 4;
+    after = later;
+    after.receptions = 11;
+    gives("all before the greatest", clocked, packed(later), NULL, 1, none, after);
+
+    after = later;
+    later.floor = after.floor = BIAS + 11;
+    gives("before the row's floor", clocked, packed(later), NULL, 2, none, after);
+    newest = 11;
+    gives("before the newest floor", clocked, none, NULL, 2, none, (record){4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0});
+    newest = 10;
+    gives("from the newest floor on", clocked, none, NULL, 0, both, fresh);
+    newest = INT64_MIN;
+
+    /* In order of importance: min(t, write time), t, log uuid, change, index. Each is put above and below. */
+    record last = {0, 0, 0, 1, 1, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "old", 0};
+    for (int field = 0; field < 5; field++) {
+        for (int above = 0; above < 2; above++) {
+            record before = last;
+            before.low += field == 0 && above ? 1 : field == 0 ? UINT64_MAX : 0;
+            before.t += field == 1 && above ? 1 : field == 1 ? UINT64_MAX : 0;
+            before.log -= field == 2; /* the other log is always below */
+            before.change += field == 3 && above ? 1 : field == 3 ? UINT64_MAX : 0;
+            before.index += field == 4 && above;
+            record want = before;
+            want.points = want.receptions = 2;
+            bool stays = field == 4 || (above && field != 2);
+            if (!stays) {
+                want = (record){0, 0, 0, 2, 2, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "3", 0};
+            }
+            gives("ranks", plain, packed(before), NULL, 0, history(30, plain), want);
+        }
+    }
+}
+
+static void wrong(void)
+{
+    bytes none = {NULL, 0}, clocked = hex(CLOCKED), plain = hex(PLAIN);
+    record of_no_log = {0, 0, 0, 1, 1, 0, 0, 0, 30, 30, 2, 7, 0, 30, 0, 0, 0, "3", 0};
+    about("records that cannot be");
+    EQUAL(add(plain, packed(of_no_log), NULL, SIZE_MAX).status, SC_RECORD);
+    bytes short_one = repeat(0, RECORD - 1);
+    added made = add(plain, short_one, NULL, SIZE_MAX);
+    EQUAL(made.status, SC_RECORD);
+    EQUAL(made.at, 0);
+    about("room");
+    size_t size = add(clocked, none, NULL, SIZE_MAX).at;
+    for (size_t room = 0; room < size; room++) {
+        EQUAL(add(clocked, none, NULL, room).status, SC_ROOM);
+    }
+    EQUAL(add(clocked, none, NULL, size).status, SC_OK);
+    about("slices and rows outside");
+    uint64_t start = 0, end = plain.len, none_of[] = {0, 0}, beyond[] = {0, 1};
+    uint32_t row_of = 1, change = 7;
+    bytes uuids = text(LOGS);
+    sc_rows rows = {1, NULL, 0, none_of, NULL, 0, none_of, uuids.data, 2, 0};
+    sc_summaries s;
+    sc_row scratch;
+    uint8_t deferred, out[300];
+    size_t at = 99;
+    EQUAL(sc_rows_size(&rows, &start, &end, &row_of, 1), 5 + 5 + RECORD);
+    EQUAL(sc_rows_add(&rows, plain.data, plain.len, &start, &end, &s, &row_of, &change, NULL, 1, 1, &scratch, &deferred,
+                      out, 300, &at),
+          SC_BOUNDS);
+    EQUAL(at, 0);
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 2, &scratch, &deferred, out, 300, &at),
+          SC_BOUNDS);
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, &deferred, out, 4, &at),
+          SC_ROOM);
+    rows.suffix_offsets = beyond;
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, &deferred, out, 300, &at),
+          SC_RECORD);
+    rows.suffix_offsets = none_of;
+    rows.record_offsets = beyond;
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, &deferred, out, 300, &at),
+          SC_RECORD);
+}
+
+void test_rows(void)
+{
+    records();
+    wrong();
+}
