@@ -82,22 +82,15 @@ class Appender:
         while True:
             version = row.version(log.number)
             versions = log.head + 1, version, min(version + 1, UINT32_MAX)
-            frame, start = codec.encode_point(row.wire_key, versions, write_time, t, clock, point.data)
-            if version < self._max_version and self._logs.fits(log, frame):
+            added = codec.add_point(
+                *(row.wire_key, row.suffix, row.record, self._logs.uuids, log.number, self._views.retention.newest),
+                *(versions, write_time, t, clock, point.data),
+            )
+            if version < self._max_version and self._logs.fits(log, frame := added[0]):
                 break
             log = self._logs.start_own(commit)
         change = self._logs.append(commit, log, "sensor", frame, 1)
-        self._views.add(
-            commit,
-            log,
-            array("I", [change]),
-            [row],
-            array("I", [0]),
-            array("I", [version + 1]),
-            frame,
-            array("Q", [start]),
-            array("Q", [len(frame)]),
-        )
+        self._views.add_point(commit, log, change, row, *added)
         return Point(*series, t, point.data, boot, ms)
 
 

@@ -70,7 +70,7 @@ class Views:
     def __init__(self, store: Store, logs: Logs, retention: Retention) -> None:
         self._store = store
         self._logs = logs
-        self._retention = retention
+        self.retention = retention
         self.expiry = Expiry(store, logs, self)
 
     def add(
@@ -91,7 +91,7 @@ class Views:
             versions: the row's version behind each block, where the log is our own.
         """
         suffixes, records = [row.suffix for row in rows], [row.record for row in rows]
-        logs, newest = self._logs, self._retention.newest
+        logs, newest = self._logs, self.retention.newest
         blocks = row_of, changes, versions, data, starts, ends
         added = codec.add_blocks(suffixes, records, logs.uuids, log.number, newest, *blocks)
         for row, record in zip(rows, added.records, strict=True):
@@ -102,10 +102,43 @@ class Views:
             slices = (array("Q", [column[index] for index in late]) for column in (starts, ends))
             for index, *about in zip(late, *codec.summarize_blocks(data, *slices), strict=True):
                 block = bytes(data[starts[index] : ends[index]])
-                late_row = rows[row_of[index]]
-                row = late_row.load(logs)
-                self._add_block(commit, log, changes[index], row, block, data, added.deferred[index] == 1, *about)
-                late_row.record = commit.puts[row.view_key] = row.dump(logs)
+                counted = added.deferred[index] == 1
+                self._add_late(commit, log, changes[index], rows[row_of[index]], data, block, counted, about)
+
+    def add_point(
+        self,
+        commit: Commit,
+        log: Log,
+        change: int,
+        row: StoredRow,
+        frame: bytes,
+        start: int,
+        puts: list[bytes],
+        record: bytes,
+        deferred: int,
+    ) -> None:
+        """Add a block of one point, ``frame[start:]``: what :func:`codec.add_point` has made of it."""
+        row.record = commit.puts[row.view_key] = record
+        commit.put_blocks(puts)
+        if deferred:
+            block = frame[start:]
+            (about,) = zip(*codec.summarize_blocks(block, *whole(block)), strict=True)
+            self._add_late(commit, log, change, row, block, block, deferred == 1, about)
+
+    def _add_late(
+        self,
+        commit: Commit,
+        log: Log,
+        change: int,
+        stored: StoredRow,
+        data: Buffer,
+        block: bytes,
+        counted: bool,
+        about: Sequence[int],
+    ) -> None:
+        row = stored.load(self._logs)
+        self._add_block(commit, log, change, row, data, block, counted, *about)
+        stored.record = commit.puts[row.view_key] = row.dump(self._logs)
 
     def _add_block(
         self,
@@ -113,8 +146,8 @@ class Views:
         log: Log,
         change: int,
         row: Row,
-        block: bytes,
         data: Buffer,
+        block: bytes,
         counted: bool,
         write_time: int,
         count: int,
@@ -138,9 +171,9 @@ class Views:
         block_key = keys.history_block(row.suffix, first_t, log.number, change)
         rank = (min(last_t, write_time), last_t, log.uuid, change, count - 1)
         if not counted:
-            self.expiry.raise_floor(commit, row, self._retention.floor(row.report))
+            self.expiry.raise_floor(commit, row, self.retention.floor(row.report))
             if first_t < row.floor:
-                self._add_late(commit, row, block_key, block, rank, (max_boot, max_ms) if clocks else (-1, -1))
+                self._add_left(commit, row, block_key, block, rank, (max_boot, max_ms) if clocks else (-1, -1))
                 return
             row.receptions += count
             row.span = max(row.span, last_t - first_t)
@@ -168,7 +201,7 @@ class Views:
             for boot, found in times.items():
                 self._enter(commit, row, block_key, boot, found)
 
-    def _add_late(
+    def _add_left(
         self, commit: Commit, row: Row, block_key: bytes, block: bytes, rank: Rank, max_clock: tuple[int, int]
     ) -> None:
         """Add what has not expired of a block that begins before the row's floor."""

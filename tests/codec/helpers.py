@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from scoutcore.codec import reference
-from scoutcore.codec.columns import Change, ChangeColumns, Frames, PointColumns, offsets_of
+from scoutcore.codec.columns import RECORD, Change, ChangeColumns, Frames, PointColumns, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX
 from scoutcore.errors import CodecError
 
@@ -214,3 +214,15 @@ def frames_of(data: bytes) -> Frames:
         return reference.scan_frames(data)
     except CodecError:
         return reference.scan_frames(b"")
+
+
+_small = st.integers(0, 3)
+records = st.just(b"") | st.builds(
+    lambda numbers, times, data: (
+        RECORD.pack(*numbers[:8], *times[:2], *numbers[8:11], times[2], *numbers[11:13], times[3], numbers[13]) + data
+    ),
+    st.lists(_small, min_size=14, max_size=14),
+    st.lists(_small | int64, min_size=4, max_size=4),
+    st.binary(max_size=3),
+)
+"""Records of rows."""

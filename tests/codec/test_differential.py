@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutcore.codec import reference
-from scoutcore.codec.columns import RECORD, ChangeColumns, Frames, offsets_of
+from scoutcore.codec.columns import ChangeColumns, Frames, offsets_of
 from scoutcore.codec.constants import INT64_MIN, UINT64_MAX
 from tests.codec.helpers import (
     MARKER,
@@ -28,6 +28,7 @@ from tests.codec.helpers import (
     numbers,
     outcome,
     points_of,
+    records,
     streams,
     uint64,
 )
@@ -164,14 +165,6 @@ def test_blocks_from_bytes(same, parts):
 
 
 small = st.integers(0, 3)
-records = st.just(b"") | st.builds(
-    lambda numbers, times, data: (
-        RECORD.pack(*numbers[:8], *times[:2], *numbers[8:11], times[2], *numbers[11:13], times[3], numbers[13]) + data
-    ),
-    st.lists(small, min_size=14, max_size=14),
-    st.lists(small | int64, min_size=4, max_size=4),
-    st.binary(max_size=3),
-)
 
 
 @given(st.data(), st.lists(records | st.binary(max_size=120), min_size=1, max_size=3), st.booleans())

@@ -34,12 +34,12 @@ if TYPE_CHECKING or backend == "python":
     from scoutcore.codec.columns import cut, gather_changes, list_changes
     from scoutcore.codec.reference import (
         add_blocks,
+        add_point,
         decode_blocks,
         decode_changes,
         decode_varints,
         encode_blocks,
         encode_changes,
-        encode_point,
         encode_varints,
         find_interval,
         find_marker,
@@ -55,13 +55,13 @@ if TYPE_CHECKING or backend == "python":
 else:
     from scoutcore.codec.native import (
         add_blocks,
+        add_point,
         cut,
         decode_blocks,
         decode_changes,
         decode_varints,
         encode_blocks,
         encode_changes,
-        encode_point,
         encode_varints,
         find_interval,
         find_marker,
@@ -79,6 +79,7 @@ else:
 
 __all__ = [
     "add_blocks",
+    "add_point",
     "backend",
     "cut",
     "decode_blocks",
@@ -86,7 +87,6 @@ __all__ = [
     "decode_varints",
     "encode_blocks",
     "encode_changes",
-    "encode_point",
     "encode_varints",
     "find_interval",
     "find_marker",

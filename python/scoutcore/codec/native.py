@@ -481,22 +481,39 @@ def points_msgpack(values: list[bytes], start: int, end: int, prefix: bytes) -> 
 # --- a batch of one ---------------------------------------------------------------------------------------------------
 
 
-def encode_point(
+_to_added = Decoder(tuple[bytes, list[bytes]]).decode
+
+
+def add_point(
     key: bytes,
+    suffix: bytes,
+    record: bytes,
+    uuids: bytes,
+    log: int,
+    newest: int,
     versions: tuple[int, int, int],
     write_time: int,
     t: int,
     clock: tuple[int, int] | None,
     data: bytes,
-) -> tuple[bytes, int]:
-    """See :func:`scoutcore.codec.reference.encode_point`."""
+) -> tuple[bytes, int, list[bytes], bytes, int]:
+    """See :func:`scoutcore.codec.reference.add_point`."""
     if not 0 <= write_time <= INT64_MAX:
         raise error(Status.TIME, 0, encoding=True)
-    room = len(key) + len(data) + 128
-    out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t[2]")
+    sizes = len(key), len(suffix), len(record), len(data)
+    room = sizes[0] + 2 * sizes[1] + sizes[2] + 3 * sizes[3] + 800
+    out, at, deferred = _new_uncleared("uint8_t[]", room), ffi.new("size_t[2]"), ffi.new("uint8_t *")
     point = ffi.new("sc_point *", (write_time, t, clock is not None, *(clock or (0, 0)), *versions))
-    _check(lib.sc_point_encode(point, key, len(key), data, len(data), out, room, at + 1, at), at, encoding=True)
-    return _taken(out, at[0]), at[1]
+    status = lib.sc_point_add(
+        *(point, key, sizes[0], data, sizes[3]),
+        *(suffix, sizes[1], record, sizes[2], uuids, len(uuids) // UUID_BYTES, newest, log),
+        *(deferred, out, room, at + 1, at),
+    )
+    if status:
+        raise error(status, 0, encoding=status != Status.RECORD)
+    frame, items = _to_added(ffi.buffer(out, at[0]))
+    new_record = items.pop()
+    return frame, at[1], items, new_record, deferred[0]
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------

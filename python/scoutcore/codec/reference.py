@@ -682,26 +682,37 @@ def _point_varint(data: memoryview, offset: int, end: int) -> tuple[int, int]:
 # --- a batch of one ---------------------------------------------------------------------------------------------------
 
 
-def encode_point(
+def add_point(
     key: bytes,
+    suffix: bytes,
+    record: bytes,
+    uuids: bytes,
+    log: int,
+    newest: int,
     versions: tuple[int, int, int],
     write_time: int,
     t: int,
     clock: tuple[int, int] | None,
     data: bytes,
-) -> tuple[bytes, int]:
-    """The frame of the sensor change that holds one point, and where its block begins: it ends with the frame.
+) -> tuple[bytes, int, list[bytes], bytes, int]:
+    """The frame of the sensor change that holds one point, in a log of our own, and what it does to the views.
 
     Args:
         key: the key of the point's row.
+        suffix, record, uuids, log, newest: see :func:`add_blocks`.
         versions: ``change``, ``from`` and ``to``.
         write_time: µs since the Unix epoch, like *t*.
         t: when.
         clock: ``boot`` and ``ms``, if the scout has a clock.
-        data: JSON text.
+        data: JSON text, in UTF-8 as who accepted it has seen to.
+
+    Returns:
+        the frame, and where its block begins, which ends with it; puts, record and whether it is deferred as of
+        :func:`add_blocks`.
 
     Raises:
         EncodeError: as :func:`encode_blocks` and :func:`encode_changes`.
+        CorruptError: a record that cannot be one.
         OverflowError: a number that does not fit its field.
     """
     one, start, end = array("Q", [0]), array("Q", [0]), array("Q", [len(data)])
@@ -718,7 +729,10 @@ def encode_point(
             *numbers,
         )
     )
-    return frame, len(frame) - size
+    place = array("Q", [len(frame) - size]), array("Q", [len(frame)])
+    number, version = array("I", versions[:1]), array("I", versions[2:])
+    added = add_blocks([suffix], [record], uuids, log, newest, array("I", [0]), number, version, frame, *place)
+    return frame, len(frame) - size, added.puts, added.records[0], added.deferred[0]
 
 
 # --- changes files ----------------------------------------------------------------------------------------------------
