@@ -21,9 +21,11 @@ import scoutcore
 from scoutcore import changes, codec, dat, dropping, keeper, keys, packer, recovery, retention
 from scoutcore.blocks import whole
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN
+from scoutcore.commit import Commit
 from scoutcore.database import Database
 from scoutcore.directory import Directory
 from scoutcore.errors import CorruptError, FormatError, InvalidError, StorageError
+from scoutcore.ingest import parsed
 from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.store.memory import MemoryStore
 from scoutcore.watch import Synced
@@ -160,6 +162,26 @@ def test_expiry_within_the_commit_in_which_things_come(db: Database, monkeypatch
     )
     assert times_of(db) == [20]
     assert list(db.counts()) == [(1, 1, "r", 1, 3)]
+
+
+def test_a_late_reception_overtakes_a_row_that_expires_step_by_step(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = 3_600_000_001
+    db.ingest([{"troop": 1, "scout": 1, "report": "r", "data": n, "t": n * hour} for n in range(10)])
+    monkeypatch.setattr(keeper.Keeper, "_expiring", lambda self: iter(()))
+    db.expire(before=8 * hour)
+
+    def work(commit: Commit) -> None:
+        row = db._rows.get(commit, 1, db.troops.get(1).uid, 1, "r")
+        assert db._views.expiry.raise_floor(commit, row, 8 * hour, limit=3) == 3
+        series = db._gatherer.find((1, None, None, 1, "r"))
+        db._append_point(commit, series, parsed(1, "r", "late", 1, None, None, 5 * hour, None, None))
+        db._append_point(commit, series, parsed(1, "r", "new", 1, None, None, 11 * hour, None, None))
+
+    db._submit(work)
+    assert times_of(db) == [8 * hour, 9 * hour, 11 * hour]
+    assert list(db.counts()) == [(1, 1, "r", 3, 3)]
 
 
 def test_a_last_value_that_expires_makes_way_for_a_clock_that_is_ahead(db: Database) -> None:
