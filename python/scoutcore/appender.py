@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from operator import add, sub
 from typing import Final
 
 from scoutcore import codec
@@ -14,7 +15,7 @@ from scoutcore.ingest import Batch, Series
 from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.ndjson import Parsed
-from scoutcore.rows import Rows, StoredRow
+from scoutcore.rows import Rows, StoredRow, versions
 from scoutcore.views import Views
 
 _SUBSET: Final = b"sensor"
@@ -40,7 +41,7 @@ class Appender:
                 batch.points.t[index] = stamp
         else:
             last = self._clock.take()
-        rows = [self._rows.get(commit, *series) for series in batch.series]
+        rows = self._rows.get_all(commit, batch.series)
         blocks = codec.encode_blocks(batch.points, batch.codes, last)
         count = len(blocks.series)
         row_keys = [rows[number].wire_key for number in blocks.series]
@@ -80,11 +81,11 @@ class Appender:
         row = self._rows.get(commit, *series)
         log = self._logs.room_for(commit, 1)
         while True:
-            version = row.version(log.number)
-            versions = log.head + 1, version, min(version + 1, UINT32_MAX)
+            (version,) = versions([row], log.number)
+            numbers = log.head + 1, version, min(version + 1, UINT32_MAX)
             added = codec.add_point(
                 *(row.wire_key, row.suffix, row.record, self._logs.uuids, log.number, self._views.retention.newest),
-                *(versions, write_time, t, clock, point.data),
+                *(numbers, write_time, t, clock, point.data),
             )
             if version < self._max_version and self._logs.fits(log, frame := added[0]):
                 break
@@ -96,14 +97,16 @@ class Appender:
 
 def _versions(rows: list[StoredRow], log: int, blocks: Blocks, most: int) -> tuple[UInts, UInts, bool]:
     """Versions of its row before and after each block, in our log of this number; and whether all are within *most*."""
-    now = [row.version(log) for row in rows]
-    before, after = [], []
-    first = 0
-    for number, end in zip(blocks.series, blocks.firsts[1:], strict=True):
-        before.append(now[number])
-        now[number] += end - first
-        after.append(now[number])
-        first = end
+    now = versions(rows, log)
+    sizes = list(map(sub, blocks.firsts[1:], blocks.firsts))
+    if len(sizes) == len(rows):  # one block each, in their order
+        before, after = now, list(map(add, now, sizes))
+    else:
+        before, after = [], []
+        for number, size in zip(blocks.series, sizes, strict=True):
+            before.append(now[number])
+            now[number] += size
+            after.append(now[number])
     fits = max(after) <= most
     if not fits:  # this goes to a new log; 32 bits will do
         before, after = [0] * len(before), [0] * len(after)

@@ -135,11 +135,13 @@ class Gatherer:
 
     def _batch(self, reports: Reports) -> Batch:
         """All of *reports*; raises Error where a name is not right."""
-        series: dict[Series, int] = {}
         codes = reports.codes
-        numbers = [series.setdefault(self.find(name), len(series)) for name in reports.names]
-        if len(series) < len(numbers):
-            codes = array("I", map(numbers.__getitem__, codes))
+        found = [self.find(name) for name in reports.names[:1]]  # which looks whether what is known still holds
+        found += [self._known.get(name) or self.find(name) for name in reports.names[1:]]
+        series = dict.fromkeys(found)
+        if len(series) < len(found):
+            numbers = {one: number for number, one in enumerate(series)}
+            codes = array("I", [numbers[found[code]] for code in codes])
         unstamped: list[int] = []
         if 0 in reports.stamped:
             unstamped = [index for index, stamped in enumerate(reports.stamped) if not stamped]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
@@ -35,13 +36,6 @@ class StoredRow:
         self.wire_key = keys.sensor_key(uid, scout, report).encode()
         self.record = b""
         """Empty as long as it has none."""
-
-    def version(self, log: int) -> int:
-        """How many points of the row our own log of this number has."""
-        if not self.record:
-            return 0
-        own_log, count = _OWN.unpack_from(self.record, 1)
-        return count if own_log == log + 1 else 0
 
     def load(self, logs: Logs) -> Row:
         """The row with its record unpacked."""
@@ -177,22 +171,34 @@ def counts(record: bytes) -> tuple[int, int]:
     return points, receptions
 
 
+def versions(rows: list[StoredRow], log: int) -> list[int]:
+    """How many points of each row our own log of this number has."""
+    counted = log + 1
+    own = [_OWN.unpack_from(row.record, 1) if row.record else (0, 0) for row in rows]
+    return [count if number == counted else 0 for number, count in own]
+
+
 class Rows:
     """The rows in use, so that their records are not read again for every commit."""
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
-        self._rows: dict[tuple[int, int, str], StoredRow] = {}
+        self._rows: dict[tuple[int, str, int, str], StoredRow] = {}
 
     def get(self, commit: Commit, troop: int, uid: str, scout: int, report: str) -> StoredRow:
         """The row, as it stands in *commit*."""
-        name = troop, scout, report
+        name = troop, uid, scout, report
         row = self._rows.get(name)
         if row is None:
             row = StoredRow(troop, uid, scout, report)
             row.record = commit.get(row.view_key) or b""
             self._rows[name] = row
         return row
+
+    def get_all(self, commit: Commit, names: Iterable[tuple[int, str, int, str]]) -> list[StoredRow]:
+        """The rows of these names: troop, its uid, scout, report."""
+        known = self._rows.get
+        return [known(name) or self.get(commit, *name) for name in names]
 
     def read(self, store: Store, troop: int, uid: str, scout: int, report: str) -> Row | None:
         """The row as it stands in the store, for readers; None where there is none."""

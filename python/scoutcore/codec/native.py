@@ -543,19 +543,21 @@ def scan_reports(chunk: bytes) -> Reports:
     lib.sc_reports_scan(source, len(source), _SEED, table, len(table), rows)
     for name in ("lines", "codes", "t", "stamped", "clocked", "boot", "ms", "starts", "ends"):
         del columns[name][rows.count :]
-    names = []
-    for index in range(rows.names):
-        text = chunk[columns["troop_starts"][index] : columns["troop_ends"][index]]
-        kind = columns["troop_kinds"][index]
-        names.append(
-            (
-                int(text) if kind == lib.SC_TROOP_ID else None,
-                text.decode() if kind == lib.SC_TROOP_UID else None,
-                text.decode() if kind == lib.SC_TROOP_KEY else None,
-                columns["scouts"][index],
-                chunk[columns["name_starts"][index] : columns["name_ends"][index]].decode(),
-            )
-        )
+    for name in ("scouts", "troop_kinds", "troop_starts", "troop_ends", "name_starts", "name_ends"):
+        del columns[name][rows.names :]
+    ids: Iterable[int | None]
+    uids: Iterable[str | None]
+    keys: Iterable[str | None]
+    kinds, ids, uids, keys = columns["troop_kinds"], repeat(None), repeat(None), repeat(None)
+    troops = cut(chunk, columns["troop_starts"], columns["troop_ends"])
+    if lib.SC_TROOP_ID in kinds:
+        ids = [int(text) if kind == lib.SC_TROOP_ID else None for kind, text in zip(kinds, troops, strict=True)]
+    if lib.SC_TROOP_UID in kinds:
+        uids = [text.decode() if kind == lib.SC_TROOP_UID else None for kind, text in zip(kinds, troops, strict=True)]
+    if lib.SC_TROOP_KEY in kinds:
+        keys = [text.decode() if kind == lib.SC_TROOP_KEY else None for kind, text in zip(kinds, troops, strict=True)]
+    texts = map(bytes.decode, cut(chunk, columns["name_starts"], columns["name_ends"]))
+    names = list(zip(ids, uids, keys, columns["scouts"], texts, strict=False))
     odd = list(zip(*(columns[name][: rows.odd] for name in ("odd_lines", "odd_starts", "odd_ends")), strict=True))
     kept = [columns[name] for name in ("lines", "codes", "t", "stamped", "clocked", "boot", "ms", "starts", "ends")]
     return Reports._make([*kept, chunk, names, odd])
