@@ -170,11 +170,11 @@ def test_a_late_reception_overtakes_a_row_that_expires_step_by_step(
     hour = 3_600_000_001
     db.ingest([{"troop": 1, "scout": 1, "report": "r", "data": n, "t": n * hour} for n in range(10)])
     monkeypatch.setattr(keeper.Keeper, "_expiring", lambda self: iter(()))
+    monkeypatch.setattr(keeper, "_BLOCKS", 3)
     db.expire(before=8 * hour)
 
     def work(commit: Commit) -> None:
-        row = db._rows.get(commit, 1, db.troops.get(1).uid, 1, "r")
-        assert db._views.expiry.raise_floor(commit, row, 8 * hour, limit=3) == 3
+        assert db._keeper._expire(commit, [(1, 1, "r")]) == (3, [(1, 1, "r")])
         series = db._gatherer.find((1, None, None, 1, "r"))
         db._append_point(commit, series, parsed(1, "r", "late", 1, None, None, 5 * hour, None, None))
         db._append_point(commit, series, parsed(1, "r", "new", 1, None, None, 11 * hour, None, None))
