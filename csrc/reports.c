@@ -442,7 +442,7 @@ bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *en
     do {
         i = space(in, len, i + 1);
         size_t end = i < len ? value(in, len, i) : 0;
-        if (end == 0 || n == room)
+        if (end == 0 || end - i > SC_MAX_DATA || n == room)
             return false;
         starts[n] = i;
         ends[n++] = end;

@@ -357,8 +357,8 @@ size_t sc_reports_count(const uint8_t *in, size_t len);
 void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *table, size_t table_size,
                      sc_reports *reports);
 
-/* Where the items of a plain JSON array stand that is all of in, at least one and at most room: *count of them. False:
- * it is not that. */
+/* Where the items of a plain JSON array stand that is all of in, at least one and at most room, none over SC_MAX_DATA:
+ * *count of them. False: it is not that. */
 bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *ends, size_t room, size_t *count);
 
 #endif

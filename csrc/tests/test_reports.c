@@ -299,8 +299,20 @@ static void json_items(void)
     }
 }
 
+static void items_size(void)
+{
+    for (size_t size = SC_MAX_DATA; size <= SC_MAX_DATA + 1; size++) {
+        bytes in = join(join(exact("[", 1), repeat('1', size)), exact("]", 1));
+        uint64_t start = 9, end = 9;
+        size_t count = 9;
+        about("the longest item");
+        EQUAL(sc_json_items(in.data, in.len, &start, &end, 1, &count), size == SC_MAX_DATA);
+    }
+}
+
 void test_reports(void)
 {
+    items_size();
     columns();
     json();
     members();

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from operator import sub
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from scoutcore import codec, ndjson
 from scoutcore.codec.columns import ReportName, Reports, UInts
-from scoutcore.codec.constants import MAX_DATA
 from scoutcore.errors import InvalidError, ReportError
 from scoutcore.model import encode_json
 
@@ -54,8 +52,8 @@ def rows_of(
     for name, column in zip(("t", "boot", "ms", "data"), [*columns, starts], strict=True):
         if len(column) != count:
             raise InvalidError(f"{name} has {len(column)} items, codes has {count}")
-    if not plain or max(map(sub, ends, starts), default=0) > MAX_DATA:
-        bad.update(_judge(text, starts, ends, plain))
+    if not plain:
+        bad.update(_judge(text, starts, ends))
     names: list[ReportName] = [(troop, None, None, scout, report) for troop, scout, report in series]
     stamped = array("B", [t is not None]) * count
     rows = array("I", range(count))
@@ -113,7 +111,7 @@ def _json(data: Column | bytes) -> tuple[bytes, dict[int, str]]:
 
 
 def _items(text: bytes, count: int) -> tuple[UInts, UInts, bool]:
-    """Where the items of a JSON array stand, and whether C has found nothing odd in them.
+    """Where the items of a JSON array stand, and whether C has found nothing wrong in them.
 
     Raises:
         InvalidError: it is no JSON array.
@@ -136,12 +134,10 @@ def _items(text: bytes, count: int) -> tuple[UInts, UInts, bool]:
     return starts, ends, False
 
 
-def _judge(text: bytes, starts: UInts, ends: UInts, plain: bool) -> dict[int, str]:
-    """The items that cannot be data, and why; *plain* ones can only be too long."""
+def _judge(text: bytes, starts: UInts, ends: UInts) -> dict[int, str]:
+    """The items that cannot be data, and why."""
     bad: dict[int, str] = {}
     for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        if plain and end - start <= MAX_DATA:
-            continue
         try:
             ndjson.check_text(text[start:end])
         except ReportError as problem:
