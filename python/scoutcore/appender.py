@@ -15,7 +15,7 @@ from scoutcore.ingest import Batch, Series
 from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.ndjson import Parsed
-from scoutcore.rows import Rows, StoredRow, versions
+from scoutcore.rows import Rows, StoredRow
 from scoutcore.views import Views
 
 _SUBSET: Final = b"sensor"
@@ -78,10 +78,10 @@ class Appender:
         t = write_time if point.t is None else point.t
         boot, ms = point.clock
         clock = None if boot is None or ms is None else (boot, ms)
-        row = self._rows.get(commit, *series)
+        (row,) = self._rows.get_all(commit, (series,))
         log = self._logs.room_for(commit, 1)
         while True:
-            (version,) = versions([row], log.number)
+            version = row.version(log.number)
             numbers = log.head + 1, version, min(version + 1, UINT32_MAX)
             added = codec.add_point(
                 *(row.wire_key, row.suffix, row.record, self._logs.uuids, log.number, self._views.retention.newest),
@@ -97,7 +97,7 @@ class Appender:
 
 def _versions(rows: list[StoredRow], log: int, blocks: Blocks, most: int) -> tuple[UInts, UInts, bool]:
     """Versions of its row before and after each block, in our log of this number; and whether all are within *most*."""
-    now = versions(rows, log)
+    now = [row.version(log) for row in rows]
     sizes = list(map(sub, blocks.firsts[1:], blocks.firsts))
     if len(sizes) == len(rows):  # one block each, in their order
         before, after = now, list(map(add, now, sizes))

@@ -235,13 +235,18 @@ def parsed(
     ms: int | None = None,
 ) -> Parsed:
     """A report given as Python values, checked but for its name; raises Error that says what is wrong."""
-    for name, number in (("troop", troop), ("boot", boot), ("ms", ms)):
-        if number is not None and type(number) is not int:
-            raise ReportError(f"{name} is not a number")
-    for name, text in (("uid", uid), ("key", key)):
-        if text is not None and not isinstance(text, str):
-            raise ReportError(f"{name} is not a string")
+    if troop is not None and type(troop) is not int:
+        raise ReportError("troop is not a number")
     if boot is not None or ms is not None:
+        for name, number in (("boot", boot), ("ms", ms)):
+            if number is not None and type(number) is not int:
+                raise ReportError(f"{name} is not a number")
         ndjson.check_clock(boot, ms)
-    name_of = None if uid or key else troop, uid or None, None if uid else key or None, scout, report
+    if uid is None and key is None:
+        name_of: ReportName = troop, None, None, scout, report
+    else:
+        for name, text in (("uid", uid), ("key", key)):
+            if text is not None and not isinstance(text, str):
+                raise ReportError(f"{name} is not a string")
+        name_of = None if uid or key else troop, uid or None, None if uid else key or None, scout, report
     return Parsed(name_of, None if t is None else microseconds(t), (boot, ms), encode_data(data))

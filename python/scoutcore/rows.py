@@ -37,6 +37,11 @@ class StoredRow:
         self.record = b""
         """Empty as long as it has none."""
 
+    def version(self, log: int) -> int:
+        """How many points of the row our own log of this number has."""
+        number, count = _OWN.unpack_from(self.record, 1) if self.record else (0, 0)
+        return count if number == log + 1 else 0
+
     def load(self, logs: Logs) -> Row:
         """The row with its record unpacked."""
         row = Row(self.troop, self.uid, self.scout, self.report)
@@ -169,13 +174,6 @@ def counts(record: bytes) -> tuple[int, int]:
     """Points and receptions in a row's record."""
     points, receptions = RECORD.unpack_from(record)[3:5]
     return points, receptions
-
-
-def versions(rows: list[StoredRow], log: int) -> list[int]:
-    """How many points of each row our own log of this number has."""
-    counted = log + 1
-    own = [_OWN.unpack_from(row.record, 1) if row.record else (0, 0) for row in rows]
-    return [count if number == counted else 0 for number, count in own]
 
 
 class Rows:
