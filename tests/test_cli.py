@@ -529,6 +529,8 @@ def test_stats_and_pack(db: Path) -> None:
     assert before["db_bytes"] > 0 == before["changes_bytes"]
     (packed,) = cli("pack", db).lines
     (after,) = cli("stats", db).lines
+    assert before["packer"]["unpacked_bytes"] > 0
+    assert after["packer"] == {"running": True, "unpacked_bytes": 0, "problem": None, "since": None}
     assert packed["changes"] == after["logs"][0]["packed"] == 6
     assert (
         packed["changes_bytes"] == after["changes_bytes"] == sum(path.stat().st_size for path in db.rglob("*.changes"))

@@ -31,10 +31,10 @@ _POLL: Final = 0.5
 
 
 async def open(
-    path: str | os.PathLike[str], *, durability: Durability = "process", create: bool = True
+    path: str | os.PathLike[str], *, durability: Durability = "process", create: bool = True, pack: bool = True
 ) -> AsyncDatabase:
     """Open a database; see :func:`scoutcore.open`."""
-    return AsyncDatabase(await asyncio.to_thread(database.open, path, durability=durability, create=create))
+    return AsyncDatabase(await asyncio.to_thread(database.open, path, durability=durability, create=create, pack=pack))
 
 
 class AsyncDatabase:

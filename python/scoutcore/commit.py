@@ -22,6 +22,8 @@ class Commit:
         """The same, of blocks in which all is hidden."""
         self.blocks: list[list[bytes]] = []
         """Key and value, in turn, of blocks and their entries that are not among ``clock_entries`` yet."""
+        self.log_bytes = 0
+        """Frames appended to logs."""
         self.events: list[Any] = []
         """What watchers are told once the commit is durable."""
         self.reappeared: list[tuple[int, int | None]] = []

@@ -88,13 +88,16 @@ class _Entry(Generic[T]):
     done: bool = False
 
 
-def open(path: str | os.PathLike[str], *, durability: Durability = "process", create: bool = True) -> Database:
+def open(
+    path: str | os.PathLike[str], *, durability: Durability = "process", create: bool = True, pack: bool = True
+) -> Database:
     """Open the database in directory *path*; it is created where it is missing.
 
     Args:
         create: false: where there is no database, make none.
         durability: when a call that writes returns: ``"process"``: what it wrote survives the death of this process;
             ``"power"``: it survives a power cut too.
+        pack: move the logs into changes files in the background; false: only :meth:`Database.pack` does.
 
     Raises:
         LockedError: another process has it open.
@@ -113,6 +116,8 @@ def open(path: str | os.PathLike[str], *, durability: Durability = "process", cr
         raise
     database = Database(store, directory, durability=durability)
     database.recovered = recovered
+    if pack and database.packer:
+        database.packer.start()
     return database
 
 
@@ -148,7 +153,8 @@ class Database:
         self._queue_lock = Lock()
         self._commit_lock = Lock()
         self._hub = Hub()
-        self._packer = Packer(store, directory.changes) if directory else None
+        self.packer = Packer(store, directory.changes) if directory else None
+        """Moves the logs into changes files; None in memory, where nothing is packed."""
         self.recovered: list[str] = []
         """What was damaged and cut off when the database was opened; empty where all was well."""
         self._closed = False
@@ -160,6 +166,8 @@ class Database:
         self._drop_lock = Lock()
         try:
             self._load()
+            if self.packer:
+                self.packer.measure()
             if self._logs.own is None:
                 self._submit(self._logs.start_own)
             if self._retention.rules():
@@ -171,7 +179,7 @@ class Database:
 
     def _load(self) -> None:
         """Take everything kept in memory from the store: at the start, and after a failed write."""
-        with self._packer.stopped() if self._packer else nullcontext():
+        with self.packer.stopped() if self.packer else nullcontext():
             self._load_stopped()
         self._stale = False
 
@@ -183,8 +191,8 @@ class Database:
         self._views = Views(self._store, self._logs, self._retention)
         self._appender = Appender(self._logs, self._rows, self._views, self._clock, self._max_change)
         self._gatherer = self._new_gatherer(self._resolve)
-        if self._packer:
-            self._packer.logs = self._logs
+        if self.packer:
+            self.packer.logs = self._logs
 
     def close(self) -> None:
         """Close the database; closing twice is fine."""
@@ -194,8 +202,8 @@ class Database:
                 return
             self._closed = True
             self._hub.close()
-            if self._packer:
-                self._packer.close()
+            if self.packer:
+                self.packer.close()
             self._store.close()
             if self._directory:
                 self._directory.close()
@@ -265,6 +273,8 @@ class Database:
                 raise
         else:
             self._rows.trim()
+            if self.packer:
+                self.packer.stored(commit.log_bytes)
             self._tell(commit)
         finally:
             for entry in entries:
@@ -651,6 +661,7 @@ class Database:
             logs,
             bytes_under(self._directory.leveldb) if self._directory else None,
             bytes_under(self._directory.changes) if self._directory else None,
+            self.packer.stats() if self.packer else None,
         )
 
     def drop_changes(self, before: Time) -> int:
@@ -746,9 +757,9 @@ class Database:
         Raises:
             StorageError: the disk refuses; nothing is lost.
         """
-        if self._packer is None:
+        if self.packer is None:
             raise InvalidError("a database in memory is not packed")
-        return self._packer.pack()
+        return self.packer.pack()
 
 
 def _plain(point: Point) -> dict[str, Any]:

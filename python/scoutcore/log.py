@@ -162,6 +162,7 @@ class Logs:
         log.tail = (log.tail + frames[1 - MARKER_BYTES :])[1 - MARKER_BYTES :]
         if log is self.own:
             log.written = self._clock.last
+        commit.log_bytes += len(frames)
         commit.puts[log.chunk_keys[subset] + keys.chunk_range(first, log.head)] = frames
         commit.puts[log.state_key] = log.dump()
         return first

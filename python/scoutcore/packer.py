@@ -1,27 +1,43 @@
-"""Packing: moves chunks of the logs, oldest first, out of LevelDB into changes files."""
+"""Packing: moves chunks of the logs, oldest first, out of LevelDB into changes files, by hand or as they come."""
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid as uuids
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import copy
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock, Thread
 from typing import Final
 
 from scoutcore import keys
 from scoutcore.changes import Writer
-from scoutcore.errors import StorageError
+from scoutcore.clock import system_time
+from scoutcore.errors import ClosedError, StorageError
 from scoutcore.log import Log, Logs
+from scoutcore.stats import PackerStats
 from scoutcore.store import Store
 
-_STEP_BYTES: Final = 16 * 1024 * 1024
-"""Frames packed before the fact is recorded and their chunks are dropped."""
+_STEP_BYTES: Final = 8 * 1024 * 1024
+"""Frames packed before the fact is recorded and their chunks are dropped; so much unpacked is packed at once."""
+_PATIENCE: Final = 10.0
+"""Seconds that less than a step may wait."""
+_RETRY: Final = 10.0
+"""Seconds after which it is tried again where the disk refused."""
+_log = logging.getLogger("scoutcore")
 
 
 class Packer:
-    """Packs the logs of one database. Only one thread packs at a time."""
+    """Packs the logs of one database. Only one thread packs at a time.
+
+    The worker begins as soon as a step's worth is unpacked, and then takes all there is. Chunks so young are mostly
+    still in LevelDB's memory, where reading them costs next to nothing, and each step syncs LevelDB's log and a file
+    once: that keeps its share of the CPU small even at full ingest, so it needs no throttle, and it is never far
+    behind. What does not fill a step waits for some seconds, so that commands that soon end pack nothing, and a trickle
+    of reports does not wear out a flash card. What is heavy in a step lets other threads run: LevelDB, hashing, files.
+    """
 
     logs: Logs
     """What is packed; only replaced while it is stopped."""
@@ -31,41 +47,70 @@ class Packer:
         self._directory = directory
         self._writers: dict[bytes, Writer] = {}
         self._lock = Lock()
+        """Held for a step."""
+        self._changed = Condition()
+        """Guards what follows; told when the worker may have something to do."""
+        self._thread: Thread | None = None
+        self._closed = False
+        self._pauses = 0
+        self._unpacked = 0
+        self._due = 0.0
+        """When even a little is to be packed, by the monotonic clock."""
+        self._problem: tuple[str, int] | None = None
 
     def pack(self) -> int:
         """Pack all that is in the logs now; returns the number of changes packed.
 
         Raises:
             StorageError: the disk refuses; what was packed before stays so, nothing is lost.
+            CorruptError: a changes file or the log is damaged; nothing is packed over it.
         """
-        with self._lock:
-            heads = [(log, self.logs.stored_head(log)) for log in list(self.logs.by_number)]
-            self._store.publish()  # what was stored by then; what comes later waits for the next time
-            return sum(self._pack_log(log, head) for log, head in heads)
+        return self._pack(lambda: False)
 
-    def _pack_log(self, log: Log, head: int) -> int:
-        before = log.packed.last
-        while log.packed.last < head and self._step(log, head):
-            pass
-        return log.packed.last - before
+    def _pack(self, interrupted: Callable[[], bool]) -> int:
+        with self._changed:
+            unpacked = self._unpacked
+        found = [(log.uuid, self.logs.stored_head(log)) for log in list(self.logs.by_number)]
+        heads = {uuid: head for uuid, head in found if head}  # one that a failed commit began may be gone again
+        self._store.publish()  # what was stored by then; what comes later waits for the next time
+        packed = 0
+        for uuid, head in heads.items():
+            while not interrupted():
+                with self._lock:
+                    changes, size = self._step(self.logs.get(uuid), head, interrupted)
+                if not changes:
+                    break
+                packed += changes
+                unpacked -= size
+                with self._changed:
+                    self._unpacked = max(self._unpacked - size, 0)
+        if not interrupted():
+            with self._changed:
+                self._unpacked = max(self._unpacked - max(unpacked, 0), 0)  # it was an estimate
+                self._problem = None
+        return packed
 
-    def _step(self, log: Log, head: int) -> bool:
-        """Pack some chunks of a log up to change *head*, record it, and drop them."""
+    def _step(self, log: Log, head: int, interrupted: Callable[[], bool]) -> tuple[int, int]:
+        """Pack some chunks of a log up to change *head*, record it, and drop them; the changes and their bytes."""
         try:
             writer = self._writers.get(log.uuid)
             if writer is None:
+                log.packed = self.logs.stored_position(log)  # a write that failed may have come through
                 path = self._directory / str(uuids.UUID(bytes=log.uuid))
                 writer = self._writers[log.uuid] = Writer(path, log.uuid, copy(log.packed))
             size = 0
             dropped: dict[bytes, bytes | None] = {}
             for first, last, key, frames in self.logs.chunks(log, log.packed.last + 1):
-                if last > head or size >= _STEP_BYTES:
+                if last > head or size >= _STEP_BYTES or (dropped and interrupted()):
                     break
+                if first != writer.position.last + 1:
+                    missing = writer.position.last + 1
+                    raise StorageError(f"log {uuids.UUID(bytes=log.uuid)} has no change {missing} to be packed")
                 writer.append(frames, last - first + 1)
                 dropped[key] = None
                 size += len(frames)
             if not dropped:
-                return False
+                return 0, 0
             writer.sync()
             self._store.write({keys.PACKED + log.uuid: writer.position.dump(), **dropped}, sync=False)
         except BaseException as problem:
@@ -75,19 +120,109 @@ class Packer:
             if isinstance(problem, OSError):
                 raise StorageError(f"cannot pack into {self._directory}: {problem.strerror or problem}") from problem
             raise
+        before = log.packed.last
         log.packed = copy(writer.position)
-        return True
+        return log.packed.last - before, size
+
+    # --- the worker ---------------------------------------------------------------------------------------------------
+
+    def measure(self) -> None:
+        """Estimate how much was left unpacked the last time."""
+        for log in self.logs.by_number:
+            if log.packed.last < log.head:
+                size = 1
+                for prefix in log.chunk_keys.values():
+                    start = prefix + keys.chunk_range(log.packed.last + 1, 0)
+                    size += self._store.size(start, keys.after(prefix))
+                self.stored(size)
+
+    def start(self) -> None:
+        """From now on, pack as chunks come."""
+        self._thread = Thread(target=self._run, name="scoutcore packer", daemon=True)
+        self._thread.start()
+
+    def stored(self, size: int) -> None:
+        """*size* bytes of frames were stored."""
+        with self._changed:
+            before = self._unpacked
+            self._unpacked += size
+            if before == 0 < size:
+                self._due = time.monotonic() + _PATIENCE
+                self._changed.notify()
+            elif before < _STEP_BYTES <= self._unpacked:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self._pack(self._interrupted)
+                pause = _PATIENCE
+            except ClosedError:
+                return
+            except Exception as problem:  # whatever it is, ingest goes on, and so does packing when it can
+                pause = _RETRY
+                self._stop_for(str(problem))
+            with self._changed:
+                self._due = time.monotonic() + pause
+
+    def _wait(self) -> bool:
+        """Wait until there is something to pack; False: the end."""
+        with self._changed:
+            while not self._closed:
+                left = self._due - time.monotonic()
+                if self._pauses or not self._unpacked:
+                    self._changed.wait()
+                elif left > 0 and (self._problem or self._unpacked < _STEP_BYTES):
+                    self._changed.wait(left)
+                else:
+                    return True
+            return False
+
+    def _interrupted(self) -> bool:
+        return self._closed or self._pauses > 0
+
+    def _stop_for(self, reason: str) -> None:
+        with self._changed:
+            if self._problem is None:
+                _log.warning("packing stopped, and is tried again every %d s: %s", _RETRY, reason)
+            self._problem = reason, self._problem[1] if self._problem else system_time()
+
+    def pause(self) -> AbstractContextManager[object]:
+        """Pack nothing, except by hand, until :meth:`resume`, or the end of the ``with`` block that this begins."""
+        with self._changed:
+            self._pauses += 1
+        with self._lock:  # the step under way has ended
+            resuming = ExitStack()
+        resuming.callback(self.resume)
+        return resuming
+
+    def resume(self) -> None:
+        """Pack again; where it was paused several times, after as many calls."""
+        with self._changed:
+            self._pauses = max(self._pauses - 1, 0)
+            self._changed.notify()
+
+    def stats(self) -> PackerStats:
+        """How far it is behind, and what holds it up."""
+        with self._changed:
+            reason, since = self._problem or (None, None)
+            return PackerStats(self._thread is not None and not self._pauses, self._unpacked, reason, since)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Nothing is packed meanwhile, and no file is open."""
-        with self._lock:
+        with self.pause(), self._lock:
             for writer in self._writers.values():
                 writer.close()
             self._writers.clear()
             yield
 
     def close(self) -> None:
-        """Close the files."""
+        """End the worker, after the step under way, and close the files."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
         with self.stopped():
             pass

@@ -36,6 +36,20 @@ class LogStats:
 
 
 @dataclass(frozen=True)
+class PackerStats:
+    """What the worker that packs the logs is at."""
+
+    running: bool
+    """False: the database was opened with ``pack=False``, or packing is paused."""
+    unpacked_bytes: int
+    """About so much of the logs is not in changes files yet."""
+    problem: str | None
+    """Why nothing can be packed, such as a full disk; it is tried again on its own."""
+    since: int | None
+    """Since when it cannot, in µs since the Unix epoch."""
+
+
+@dataclass(frozen=True)
 class Stats:
     """Counts and sizes of a database. Sizes are bytes on disk, None in memory."""
 
@@ -46,6 +60,8 @@ class Stats:
     """LevelDB: views, and what of the logs is not packed."""
     changes_bytes: int | None
     """Changes files: what of the logs is packed."""
+    packer: PackerStats | None
+    """None in memory."""
 
 
 def bytes_under(directory: Path) -> int:

@@ -58,6 +58,8 @@ def _show_stats(db: Path, found: Stats) -> None:
     screen.print(table)
     screen.print(printable(f"{db / 'db'}: {size_text(found.db_bytes or 0)}"))
     screen.print(printable(f"{db / 'changes'}: {size_text(found.changes_bytes or 0)}"))
+    if found.packer:
+        screen.print(f"not packed yet: {size_text(found.packer.unpacked_bytes)}")
 
 
 @click.command()

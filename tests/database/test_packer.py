@@ -1,0 +1,313 @@
+"""The worker that packs: when it begins, what stops it, and that it always gives the same files."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import scoutcore
+from scoutcore import changes, packer
+from scoutcore.database import Database
+from scoutcore.errors import StorageError
+from tests.database.child import run
+from tests.database.compare import assert_shows
+from tests.database.logs import content_of
+from tests.database.test_failed_write import break_next_write
+
+SMALL = {"interval_bytes": 1_000, "file_bytes": 5_000}
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def unpacked(db: Database) -> int:
+    return sum(log.head - log.packed for log in db.stats().logs)
+
+
+def is_packed(db: Database) -> bool:
+    assert db.packer
+    return unpacked(db) == 0 and db.packer.stats().unpacked_bytes == 0
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that packs what is there at once, in steps of a few chunks, into small files."""
+    monkeypatch.setattr(packer, "_STEP_BYTES", 1_000)
+    monkeypatch.setattr(packer, "_PATIENCE", 0.01)
+    monkeypatch.setattr(packer, "_RETRY", 0.01)
+    monkeypatch.setattr(packer, "Writer", partial(changes.Writer, **SMALL))
+
+
+@pytest.fixture
+def db(path: Path, eager: None) -> Iterator[Database]:
+    with scoutcore.open(path) as db:
+        db.troops.create(key="k" * 32)
+        yield db
+
+
+def fill(db: Database, seed: int, times: int = 30) -> None:
+    chance = random.Random(seed)
+    for number in range(times):
+        if chance.random() < 0.2:
+            db.scouts.update(1, number, name="n" * chance.randrange(500))
+        else:
+            db.ingest(
+                [
+                    {"troop": 1, "scout": number % 5, "report": "temp", "data": "x" * chance.randrange(200)}
+                    for _ in range(chance.randrange(30))
+                ]
+            )
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted((path / "changes").rglob("*.changes"))}
+
+
+def packed_anew(path: Path, again: Path) -> dict[str, bytes]:
+    """The files of the log in *path*, packed in one go by a writer of its own."""
+    for directory in (path / "changes").iterdir():
+        uuid = bytes.fromhex(directory.name.replace("-", ""))
+        writer = changes.Writer(again / "changes" / directory.name, uuid, changes.Position(), **SMALL)
+        frames = b"".join(
+            data[start:end] for data, columns in changes.open(directory).frames() for start, end in change_frames(data)
+        )
+        writer.append(frames, len(list(change_frames(frames))))
+        writer.sync()
+        writer.close()
+    return files(again)
+
+
+def change_frames(data: bytes) -> Iterator[tuple[int, int]]:
+    from scoutcore import codec
+
+    found = codec.scan_frames(data)
+    for kind, start, end in zip(found.ids, [0, *found.ends], found.ends, strict=False):
+        if kind == 1:
+            yield start, end
+
+
+def test_it_packs_by_itself_and_gives_the_same_files(db: Database, path: Path, tmp_path: Path) -> None:
+    fill(db, 1)
+    wait_until(lambda: is_packed(db))
+    fill(db, 2)
+    wait_until(lambda: is_packed(db))
+    assert db.pack() == 0
+    assert len(files(path)) > 3
+    assert files(path) == packed_anew(path, tmp_path / "again")
+    assert_shows(db, content_of(db))
+
+
+def test_a_little_waits_and_a_lot_does_not(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packer, "_STEP_BYTES", 50_000)
+    with scoutcore.open(path) as db:
+        db.troops.create(key="k" * 32)
+        db.report(1, 1, "temp", 1)
+        time.sleep(0.05)
+        assert unpacked(db) == 2
+        db.report(1, 1, "large", "x" * 50_000)
+        wait_until(lambda: is_packed(db))
+        db.report(1, 1, "temp", 2)
+    monkeypatch.setattr(packer, "_PATIENCE", 0.05)
+    with scoutcore.open(path) as db:  # what was left there last time comes next
+        wait_until(lambda: is_packed(db))
+
+
+def test_pause(db: Database, path: Path) -> None:
+    assert db.packer
+    with db.packer.pause():
+        assert not db.packer.stats().running
+        fill(db, 1)
+        time.sleep(0.05)
+        before = unpacked(db)
+        assert before > 0
+        assert db.stats().packer == db.packer.stats()
+        with db.packer.pause():
+            pass
+        time.sleep(0.05)
+        assert unpacked(db) == before
+        assert db.pack() == before
+        assert db.packer.stats().unpacked_bytes == 0
+    assert db.packer.stats().running
+    db.packer.pause()
+    fill(db, 2)
+    assert unpacked(db) > 0
+    db.packer.resume()
+    db.packer.resume()
+    wait_until(lambda: is_packed(db))
+
+
+def test_not_at_all(path: Path, eager: None) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        fill(db, 1)
+        time.sleep(0.05)
+        assert unpacked(db) == sum(log.head for log in db.stats().logs)
+        found = db.stats().packer
+        assert found
+        assert not found.running
+        assert found.unpacked_bytes > 0
+        assert db.pack() == sum(log.head for log in db.stats().logs)
+
+
+def refuse(number: int) -> Callable[..., Any]:
+    def call(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+def test_a_full_disk_is_told_and_gets_over(
+    db: Database, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert db.packer
+    fill(db, 1)
+    wait_until(lambda: is_packed(db))
+    with monkeypatch.context() as patch:
+        patch.setattr(changes.Writer, "_flush", refuse(28))
+        fill(db, 2)
+        wait_until(lambda: db.packer.stats().problem is not None)  # type: ignore[union-attr]
+        stopped = db.packer.stats()
+        assert stopped.problem == f"cannot pack into {path / 'changes'}: No space left on device"
+        assert abs(stopped.since - time.time() * 1e6) < 60e6  # type: ignore[operator]
+        fill(db, 3)
+        assert_shows(db, content_of(db))
+        time.sleep(0.05)
+        assert db.packer.stats().since == stopped.since
+    wait_until(lambda: is_packed(db))
+    assert db.packer.stats().problem is None
+    assert [record.getMessage() for record in caplog.records] == [
+        f"packing stopped, and is tried again every 0 s: {stopped.problem}"
+    ]
+    assert files(path) == packed_anew(path, tmp_path / "again")
+    assert_shows(db, content_of(db))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_leveldb_that_refuses_now_and_then(db: Database, path: Path, tmp_path: Path, seed: int) -> None:
+    """Whosoever write it is, ingest's or the packer's, both go on, and nothing is lost."""
+    chance = random.Random(seed)
+    for number in range(40):
+        if chance.random() < 0.4:
+            break_next_write(db)
+        with suppress(StorageError):
+            fill(db, number, 2)
+    wait_until(lambda: is_packed(db))
+    assert_shows(db, content_of(db))
+    assert files(path) == packed_anew(path, tmp_path / "again")
+
+
+@pytest.mark.parametrize("came_through", [False, True])
+def test_a_record_that_failed_may_have_come_through(
+    path: Path, tmp_path: Path, eager: None, came_through: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        fill(db, 1)
+        write = db._store.write
+
+        def fail(puts: Any, sync: bool) -> None:
+            if came_through:
+                write(puts, sync)
+            raise StorageError("who knows")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(db._store, "write", fail)
+            with pytest.raises(StorageError, match="who knows"):
+                db.pack()
+        fill(db, 2)
+        db.pack()
+        assert_shows(db, content_of(db))
+        assert files(path) == packed_anew(path, tmp_path / "again")
+
+
+def test_nothing_is_packed_over_a_gap(path: Path, eager: None) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        fill(db, 1)
+        (log,) = db._logs.by_number
+        _, gap, *_ = [key for _, _, key, _ in db._logs.chunks(log, 1)]
+        db._store.write({gap: None}, sync=False)
+        with pytest.raises(StorageError, match=f"log {db.id} has no change 2 to be packed"):
+            db.pack()
+
+
+def test_closing_does_not_wait_for_the_whole_backlog(path: Path, eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        fill(db, 1)
+    stepping = threading.Event()
+    sync = changes.Writer.sync
+
+    def slow(self: changes.Writer) -> None:
+        stepping.set()
+        time.sleep(0.2)
+        sync(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(changes.Writer, "sync", slow)
+        with scoutcore.open(path) as db:
+            assert stepping.wait(10)
+    assert db.packer
+    assert not db.packer._thread.is_alive()  # type: ignore[union-attr]
+    with scoutcore.open(path, pack=False) as db:
+        (log,) = db.stats().logs
+        assert 0 < log.packed < log.head
+        db.pack()
+        assert_shows(db, content_of(db))
+
+
+def test_a_file_system_that_really_is_full(path: Path) -> None:
+    """RLIMIT_FSIZE stands for a full disk, for changes files only: LevelDB's are small here."""
+    out = run(
+        """
+        import resource, signal, sys, time
+        import scoutcore
+        from scoutcore import packer
+        from scoutcore.store import leveldb
+
+        leveldb.WRITE_BUFFER_BYTES = 65_536
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        packer._STEP_BYTES, packer._PATIENCE, packer._RETRY = 1_000, 0.01, 0.02
+        with scoutcore.open(sys.argv[1]) as db:
+            db.troops.create(key="k" * 32)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+            number = 0
+            while db.packer.stats().problem is None:
+                db.report(1, number % 7, "temp", [number, "x" * 5000])
+                number += 1
+                assert number < 1000
+                time.sleep(0.001)
+            for _ in range(10):
+                db.report(1, number % 7, "temp", [number, "y"])
+                number += 1
+            assert sum(1 for scout in range(7) for _ in db.history(1, scout, "temp")) == number
+            print(db.stats().packer.problem)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            for _ in range(3000):
+                found = db.stats()
+                if found.packer.problem is None and found.logs[0].packed == found.logs[0].head:
+                    break
+                time.sleep(0.01)
+            print(found.logs[0].packed - found.logs[0].head, found.packer.problem, number)
+        """,
+        path,
+    )
+    problem, end = out.splitlines()
+    assert problem == f"cannot pack into {path / 'changes'}: File too large"
+    assert end.startswith("0 None ")
+    with scoutcore.open(path, pack=False) as db:
+        assert db.recovered == []
+        assert_shows(db, content_of(db))
