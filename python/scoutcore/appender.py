@@ -68,9 +68,9 @@ class Appender:
             if fits and self._logs.fits(log, frames):
                 break
             log = self._logs.start_own(commit)
-        self._logs.append(commit, log, "sensor", frames, count)
         slices = blocks.offsets[:-1], blocks.offsets[1:]
         self._views.add(commit, log, changes, rows, blocks.series, after, blocks.data, *slices)
+        self._logs.append(commit, log, "sensor", frames, count)
 
     def append_point(self, commit: Commit, series: Series, point: Parsed) -> Point:
         """Write a batch of one: the same as :meth:`append`, with one crossing into C and no columns."""

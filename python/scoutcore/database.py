@@ -28,6 +28,7 @@ from scoutcore.commit import Commit
 from scoutcore.directory import Directory
 from scoutcore.errors import (
     ClosedError,
+    CorruptError,
     Error,
     ExistsError,
     IngestError,
@@ -257,6 +258,8 @@ class Database:
             for entry in entries:
                 try:
                     entry.result = entry.work(commit)
+                except (StorageError, CorruptError):
+                    raise  # it may have been in the middle of something
                 except (Error, TypeError) as problem:
                     entry.error = problem
             if commit.puts:
