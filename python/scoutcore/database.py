@@ -250,6 +250,7 @@ class Database:
 
     def _commit(self, entries: list[_Entry[Any]]) -> None:
         commit = Commit(self._store)
+        halfway = False
         try:
             if self._closed:
                 raise ClosedError("the database is closed")
@@ -259,7 +260,8 @@ class Database:
                 try:
                     entry.result = entry.work(commit)
                 except (StorageError, CorruptError):
-                    raise  # it may have been in the middle of something
+                    halfway = True
+                    raise
                 except (Error, TypeError) as problem:
                     entry.error = problem
             if commit.puts:
@@ -274,6 +276,10 @@ class Database:
                     self._load()
             if not ours:
                 raise
+            if halfway and len(entries) > 1:  # the others have nothing to do with it
+                for entry in entries:
+                    entry.error = None
+                    self._commit([entry])
         else:
             self._rows.trim()
             if self.packer:

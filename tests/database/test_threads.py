@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import scoutcore
-from scoutcore import aio
-from scoutcore.database import Database
-from scoutcore.errors import ClosedError, ExistsError
+from scoutcore import aio, keys
+from scoutcore.commit import Commit
+from scoutcore.database import Database, _Entry
+from scoutcore.errors import ClosedError, CorruptError, ExistsError
 from scoutcore.watch import Synced
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of
@@ -197,3 +198,23 @@ def test_tasks_report(path: Path) -> None:
     assert len(points) == 400
     with scoutcore.open(path) as db:
         assert_all_there(db, points)
+
+
+def test_what_fails_halfway_fails_alone(db: Database) -> None:
+    """Of a commit that several share, what was half done goes, and the others' is stored."""
+
+    def broken(commit: Commit) -> None:
+        commit.put(keys.META + b"half", b"done")
+        raise CorruptError("damaged", 7)
+
+    entries = [
+        _Entry(lambda commit: commit.put(keys.META + b"first", b"1")),
+        _Entry(broken),
+        _Entry(lambda commit: commit.put(keys.META + b"last", b"3")),
+    ]
+    with db._commit_lock:
+        db._commit(entries)
+    assert [type(entry.error) for entry in entries] == [type(None), CorruptError, type(None)]
+    assert all(entry.done for entry in entries)
+    found = [db._store.get(keys.META + name) for name in (b"first", b"half", b"last")]
+    assert found == [b"1", None, b"3"]
