@@ -13,7 +13,7 @@ from scoutcore.commit import Commit
 from scoutcore.errors import InvalidError
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
-from scoutcore.rows import Rows
+from scoutcore.rows import Rows, StoredRow
 from scoutcore.views import Views
 
 
@@ -63,10 +63,14 @@ class Applier:
                 for key in cut(columns.key_data, columns.key_starts, columns.key_ends)
             ],
         )
-        rows = []
-        for key in numbers:
-            uid, scout, report = keys.parse_sensor_key(key.decode())
-            rows.append(self._rows.get(commit, self._metadata.allocate(commit, uid), uid, scout, report))
+        known = self._rows.by_key.get
+        rows = [known(key) or self._row(commit, key) for key in numbers]
         versions = columns.to if log is self._logs.own else None
         values = columns.value_data, columns.value_starts, columns.value_ends
         self._views.add(commit, log, columns.change, rows, row_of, versions, *values)
+
+    def _row(self, commit: Commit, key: bytes) -> StoredRow:
+        uid, scout, report = keys.parse_sensor_key(key.decode())
+        row = self._rows.get(commit, self._metadata.allocate(commit, uid), uid, scout, report)
+        self._rows.by_key[key] = row
+        return row

@@ -182,6 +182,8 @@ class Rows:
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
         self._rows: dict[tuple[int, str, int, str], StoredRow] = {}
+        self.by_key: dict[bytes, StoredRow] = {}
+        """Those of them that changes were applied to, by the key of these."""
 
     def get(self, commit: Commit, troop: int, uid: str, scout: int, report: str) -> StoredRow:
         """The row, as it stands in *commit*."""
@@ -208,3 +210,4 @@ class Rows:
         """Forget rows, so that memory does not grow with their number. Only between commits."""
         if len(self._rows) > _MAX_CACHED:
             self._rows.clear()
+            self.by_key.clear()
