@@ -236,18 +236,24 @@ sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *start
                             int64_t from, int64_t to, const uint8_t *prefix, size_t prefix_len, uint8_t *out,
                             size_t room, size_t *at);
 
-/* ---- rows.c: what blocks do to the views; docs/data-model.md has the keys and records ---- */
+/* ---- rows.c: what blocks do to the views ----
+ *
+ * All numbers are big-endian, times with their sign bit turned where they stand in a key, so that keys sort.
+ *   block: "h" row 00 [first t, 8] [log, 4] [change, 4] = 00 block; 01 and hidden points instead of 00 is not made here
+ *   clock: "i" row 00 [greatest boot, 8] [greatest ms, 8] [log, 4] [change, 4] = [smallest ms, 8] [first t, as above, 8]
+ *   record: the members of sc_row in their order, each of its own width, without a gap */
 
 typedef struct sc_row {
-    uint8_t flags; /* 1: max_boot and max_ms are there; 2: boot and ms are; 4: no last value yet */
-    uint32_t own_log, own_count;
-    uint64_t points, receptions, max_boot, max_ms, widest;
-    int64_t low, t;
+    uint8_t flags; /* 1: max_boot and max_ms are there; 2: boot and ms are; 4: no last value */
+    uint32_t own_log, own_count; /* number + 1 of a log of our own, and the points of the row in it */
+    uint64_t points, receptions, max_boot, max_ms;
+    uint64_t widest; /* the most ms that a clock entry spans */
+    int64_t low, t; /* of the last value's reception: min(t, write time), t, log, change, index */
     uint32_t log, change, index;
-    int64_t shown_t;
+    int64_t shown_t; /* of the last value as shown: t, boot and ms, and its data, which ends the record */
     uint64_t boot, ms;
-    int64_t floor;
-    uint64_t span;
+    int64_t floor; /* what was before it has expired */
+    uint64_t span; /* the longest block, in microseconds */
     const uint8_t *data;
     size_t data_len;
 } sc_row;
@@ -269,8 +275,9 @@ typedef struct sc_rows {
  * rows row_of[i]; versions, not null for a log of our own: the rows' versions behind each. out: a msgpack array of byte
  * strings: key and value of what is to be put, then the rows' new records. deferred[i]: 1 for a block that may hold a
  * reading that was heard before: it counts in its row's receptions, span and greatest clock, and nothing else is done; 2
- * for one that begins before rows->newest or its row's floor: nothing is done; else 0. scratch: room for rows->count. *at: bytes written; or what is wrong: the
- * row (SC_RECORD), the block (SC_BOUNDS), SC_ROOM. sc_rows_size: room that is enough. */
+ * for one that begins before rows->newest or its row's floor: nothing is done; else 0. scratch: room for rows->count.
+ * *at: bytes written; or what is wrong: the row (SC_RECORD), the block (SC_BOUNDS), SC_ROOM. sc_rows_size: room that is
+ * enough. */
 size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
                     size_t count);
 sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,

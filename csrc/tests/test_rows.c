@@ -140,7 +140,8 @@ static void records(void)
     later.floor = after.floor = BIAS + 11;
     gives("before the row's floor", clocked, packed(later), NULL, 2, none, after);
     newest = 11;
-    gives("before the newest floor", clocked, none, NULL, 2, none, (record){4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0});
+    record empty = {4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0};
+    gives("before the newest floor", clocked, none, NULL, 2, none, empty);
     newest = 10;
     gives("from the newest floor on", clocked, none, NULL, 0, both, fresh);
     newest = INT64_MIN;
