@@ -109,6 +109,17 @@ def drop(path: Path, acknowledge: Callable[[], None]) -> None:
         acknowledge()
 
 
+def pack_in_the_background(path: Path, acknowledge: Callable[[], None]) -> None:
+    """In steps of one chunk, while reports come."""
+    packer._STEP_BYTES = 1  # type: ignore[misc]
+    with database.open(path) as db:
+        arm()
+        db.report(1, 7, "temp", "while it packs")
+        acknowledge()
+        while any(log.packed < log.head for log in db.stats().logs):
+            pass
+
+
 def reopen(path: Path, acknowledge: Callable[[], None]) -> None:
     arm()
     database.open(path).close()
@@ -117,7 +128,17 @@ def reopen(path: Path, acknowledge: Callable[[], None]) -> None:
 
 ACTS: dict[str, Act] = {
     act.__name__: act
-    for act in (create, commit, commit_power, commit_through_a_full_buffer, pack, expire, drop, reopen)
+    for act in (
+        create,
+        commit,
+        commit_power,
+        commit_through_a_full_buffer,
+        pack,
+        pack_in_the_background,
+        expire,
+        drop,
+        reopen,
+    )
 }
 _fatal = 0
 _torn = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from scoutcore import changes as changes_files
 from scoutcore import codec
 from scoutcore.codec.columns import Change
+from scoutcore.codec.constants import FRAME_CHANGE
 from scoutcore.database import Database
 from scoutcore.log import Log
 from tests.model import Content, Edit, Reception, Row
@@ -72,3 +73,24 @@ def content_of(db: Database) -> Content:
         for change in changes_of(db, log):
             content_of_change(content, log.uuid, change)
     return content
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    """The changes files of the database in *path*."""
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.glob("changes/*/*.changes"))}
+
+
+def packed_anew(path: Path, again: Path, **limits: int) -> dict[str, bytes]:
+    """The same logs packed into *again*, each in one go."""
+    for directory in (path / "changes").iterdir():
+        stream = b"".join(file.read_bytes() for file in sorted(directory.glob("*.changes")))
+        found = codec.scan_frames(stream)
+        places = zip(found.ids, [0, *found.ends], found.ends, strict=False)
+        frames = [stream[start:end] for kind, start, end in places if kind == FRAME_CHANGE]
+        position = changes_files.Position()
+        uuid = uuids.UUID(directory.name).bytes
+        writer = changes_files.Writer(again / "changes" / directory.name, uuid, position, **limits)
+        writer.append(b"".join(frames), len(frames))
+        writer.sync()
+        writer.close()
+    return files_of(again)

@@ -18,21 +18,23 @@ from scoutcore import changes, recovery
 from tests.database import killed
 from tests.database.child import ROOT, environment, start
 from tests.database.compare import assert_shows
-from tests.database.logs import content_of
+from tests.database.logs import content_of, files_of, packed_anew
 from tests.model import Content
 
 KILLS = int(os.environ.get("SCOUTCORE_KILLS", "20"))
-"""How often ingest is killed; 200 for the long run."""
+"""How often ingest is killed; 500 for the long run."""
 
 INGEST = """
-import sys, threading
+import sys
 import scoutcore
+from scoutcore import packer
 
+packer._STEP_BYTES = 3_000
+packer._PATIENCE = 0.001
 with scoutcore.open(sys.argv[1]) as db:
     if not len(db.troops):
         db.troops.create(key="k" * 32)
     begin = sum(points for _, _, report, points, _ in db.counts() if report == "number")
-    threading.Thread(target=lambda: [db.pack() for _ in iter(int, 1)], daemon=True).start()
 
     def reports():
         for number in range(begin, 10**9):
@@ -48,7 +50,7 @@ with scoutcore.open(sys.argv[1]) as db:
 """
 
 
-def test_in_the_middle_of_ingest(path: Path) -> None:
+def test_in_the_middle_of_ingest_and_packing(path: Path, tmp_path: Path) -> None:
     chance = random.Random(7)
     acknowledged = 0
     for kill in range(KILLS):
@@ -71,7 +73,12 @@ def test_in_the_middle_of_ingest(path: Path) -> None:
             assert len(heard) == len({number // 2 * 10 + number % 5 * 10**9 for number in range(len(numbers))})
             if kill in (KILLS // 2, KILLS - 1):
                 assert_shows(db, content_of(db), receptions=False)
+            packed = db.stats().logs[0].packed
     assert acknowledged > 0
+    assert packed > 0
+    with scoutcore.open(path) as db:
+        db.pack()
+    assert files_of(path) == packed_anew(path, tmp_path / "again")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +119,9 @@ def test_at_every_call(
             assert returned == 0
             outcomes.append(killed_by)
             assert_whole(path, name, bool(acknowledged), prepared[1])
+            if name != "drop":
+                assert files_of(path) == packed_anew(path, tmp_path / f"again {number}")
+                shutil.rmtree(tmp_path / f"again {number}")
             process.stdin.write("\n")
         assert process.wait() == 0
     assert outcomes[-1] == 0

@@ -20,7 +20,7 @@ from scoutcore.database import Database
 from scoutcore.errors import StorageError
 from tests.database.child import run
 from tests.database.compare import assert_shows
-from tests.database.logs import content_of
+from tests.database.logs import content_of, files_of, packed_anew
 from tests.database.test_failed_write import break_next_write
 
 SMALL = {"interval_bytes": 1_000, "file_bytes": 5_000}
@@ -72,41 +72,14 @@ def fill(db: Database, seed: int, times: int = 30) -> None:
             )
 
 
-def files(path: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(path)): file.read_bytes() for file in sorted((path / "changes").rglob("*.changes"))}
-
-
-def packed_anew(path: Path, again: Path) -> dict[str, bytes]:
-    """The files of the log in *path*, packed in one go by a writer of its own."""
-    for directory in (path / "changes").iterdir():
-        uuid = bytes.fromhex(directory.name.replace("-", ""))
-        writer = changes.Writer(again / "changes" / directory.name, uuid, changes.Position(), **SMALL)
-        frames = b"".join(
-            data[start:end] for data, columns in changes.open(directory).frames() for start, end in change_frames(data)
-        )
-        writer.append(frames, len(list(change_frames(frames))))
-        writer.sync()
-        writer.close()
-    return files(again)
-
-
-def change_frames(data: bytes) -> Iterator[tuple[int, int]]:
-    from scoutcore import codec
-
-    found = codec.scan_frames(data)
-    for kind, start, end in zip(found.ids, [0, *found.ends], found.ends, strict=False):
-        if kind == 1:
-            yield start, end
-
-
 def test_it_packs_by_itself_and_gives_the_same_files(db: Database, path: Path, tmp_path: Path) -> None:
     fill(db, 1)
     wait_until(lambda: is_packed(db))
     fill(db, 2)
     wait_until(lambda: is_packed(db))
     assert db.pack() == 0
-    assert len(files(path)) > 3
-    assert files(path) == packed_anew(path, tmp_path / "again")
+    assert len(files_of(path)) > 3
+    assert files_of(path) == packed_anew(path, tmp_path / "again", **SMALL)
     assert_shows(db, content_of(db))
 
 
@@ -191,7 +164,7 @@ def test_a_full_disk_is_told_and_gets_over(
     assert [record.getMessage() for record in caplog.records] == [
         f"packing stopped, and is tried again every 0 s: {stopped.problem}"
     ]
-    assert files(path) == packed_anew(path, tmp_path / "again")
+    assert files_of(path) == packed_anew(path, tmp_path / "again", **SMALL)
     assert_shows(db, content_of(db))
 
 
@@ -206,7 +179,7 @@ def test_leveldb_that_refuses_now_and_then(db: Database, path: Path, tmp_path: P
             fill(db, number, 2)
     wait_until(lambda: is_packed(db))
     assert_shows(db, content_of(db))
-    assert files(path) == packed_anew(path, tmp_path / "again")
+    assert files_of(path) == packed_anew(path, tmp_path / "again", **SMALL)
 
 
 @pytest.mark.parametrize("came_through", [False, True])
@@ -230,7 +203,7 @@ def test_a_record_that_failed_may_have_come_through(
         fill(db, 2)
         db.pack()
         assert_shows(db, content_of(db))
-        assert files(path) == packed_anew(path, tmp_path / "again")
+        assert files_of(path) == packed_anew(path, tmp_path / "again", **SMALL)
 
 
 def test_nothing_is_packed_over_a_gap(path: Path, eager: None) -> None:
