@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import batches, changes, history, ingest, last, multibuffer, report, seek
+from bench import batches, changes, history, ingest, last, multibuffer, pack, report, seek
 
-MODULES = (multibuffer, changes, ingest, batches, report, last, history, seek)
+MODULES = (multibuffer, changes, ingest, batches, report, last, history, pack, seek)
 PATHS = [path for module in MODULES for path in module.PATHS]

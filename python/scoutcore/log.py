@@ -178,7 +178,7 @@ class Logs:
 
         def section(name: bytes) -> Iterator[tuple[int, int, bytes, bytes]]:
             start = keys.log_chunk(name, log.uuid, change, 0)
-            for key, frames in self._store.scan(start, keys.after(name + log.uuid)):
+            for key, frames in self._store.scan(start, keys.after(name + log.uuid), once=True):
                 yield *keys.parse_log_chunk(key), key, frames
 
         return heapq.merge(*map(section, SECTIONS.values()))

@@ -20,8 +20,12 @@ from scoutcore.log import Log, Logs
 from scoutcore.stats import PackerStats
 from scoutcore.store import Store
 
-_STEP_BYTES: Final = 8 * 1024 * 1024
-"""Frames packed before the fact is recorded and their chunks are dropped; so much unpacked is packed at once."""
+_ENOUGH_BYTES: Final = 8 * 1024 * 1024
+"""When so much is unpacked, the worker begins at once."""
+_STEP_BYTES: Final = 32 * 1024 * 1024
+"""Frames packed before the fact is recorded and their chunks are dropped."""
+_RUN_BYTES: Final = 1024 * 1024
+"""Frames written at a time."""
 _PATIENCE: Final = 10.0
 """Seconds that less than a step may wait."""
 _RETRY: Final = 10.0
@@ -32,10 +36,10 @@ _log = logging.getLogger("scoutcore")
 class Packer:
     """Packs the logs of one database. Only one thread packs at a time.
 
-    The worker begins as soon as a step's worth is unpacked, and then takes all there is. Chunks so young are mostly
+    The worker begins as soon as there is enough, and then takes all there is. Chunks so young are mostly
     still in LevelDB's memory, where reading them costs next to nothing, and each step syncs LevelDB's log and a file
     once: that keeps its share of the CPU small even at full ingest, so it needs no throttle, and it is never far
-    behind. What does not fill a step waits for some seconds, so that commands that soon end pack nothing, and a trickle
+    behind. What is less waits for some seconds, so that commands that soon end pack nothing, and a trickle
     of reports does not wear out a flash card. What is heavy in a step lets other threads run: LevelDB, hashing, files.
     """
 
@@ -100,14 +104,8 @@ class Packer:
                 writer = self._writers[log.uuid] = Writer(path, log.uuid, copy(log.packed))
             size = 0
             dropped: dict[bytes, bytes | None] = {}
-            for first, last, key, frames in self.logs.chunks(log, log.packed.last + 1):
-                if last > head or size >= _STEP_BYTES or (dropped and interrupted()):
-                    break
-                if first != writer.position.last + 1:
-                    missing = writer.position.last + 1
-                    raise StorageError(f"log {uuids.UUID(bytes=log.uuid)} has no change {missing} to be packed")
-                writer.append(frames, last - first + 1)
-                dropped[key] = None
+            for changes, frames in self._runs(log, head, interrupted, dropped):
+                writer.append(frames, changes)
                 size += len(frames)
             if not dropped:
                 return 0, 0
@@ -123,6 +121,30 @@ class Packer:
         before = log.packed.last
         log.packed = copy(writer.position)
         return log.packed.last - before, size
+
+    def _runs(
+        self, log: Log, head: int, interrupted: Callable[[], bool], taken: dict[bytes, bytes | None]
+    ) -> Iterator[tuple[int, bytes]]:
+        """A step's changes and their frames, about a MiB at a time: chunks may be tiny. Their keys go into *taken*."""
+        begin = behind = log.packed.last
+        parts: list[bytes] = []
+        size = left = 0
+        for first, last, key, frames in self.logs.chunks(log, begin + 1):
+            if last > head or size >= _STEP_BYTES or (taken and interrupted()):
+                break
+            if first != behind + 1:
+                raise StorageError(f"log {uuids.UUID(bytes=log.uuid)} has no change {behind + 1} to be packed")
+            parts.append(frames)
+            taken[key] = None
+            behind = last
+            size += len(frames)
+            left += len(frames)
+            if left >= _RUN_BYTES:
+                yield behind - begin, b"".join(parts)
+                begin, left = behind, 0
+                parts.clear()
+        if parts:
+            yield behind - begin, b"".join(parts)
 
     # --- the worker ---------------------------------------------------------------------------------------------------
 
@@ -149,7 +171,7 @@ class Packer:
             if before == 0 < size:
                 self._due = time.monotonic() + _PATIENCE
                 self._changed.notify()
-            elif before < _STEP_BYTES <= self._unpacked:
+            elif before < _ENOUGH_BYTES <= self._unpacked:
                 self._changed.notify()
 
     def _run(self) -> None:
@@ -172,7 +194,7 @@ class Packer:
                 left = self._due - time.monotonic()
                 if self._pauses or not self._unpacked:
                     self._changed.wait()
-                elif left > 0 and (self._problem or self._unpacked < _STEP_BYTES):
+                elif left > 0 and (self._problem or self._unpacked < _ENOUGH_BYTES):
                     self._changed.wait(left)
                 else:
                     return True

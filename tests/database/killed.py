@@ -111,7 +111,7 @@ def drop(path: Path, acknowledge: Callable[[], None]) -> None:
 
 def pack_in_the_background(path: Path, acknowledge: Callable[[], None]) -> None:
     """In steps of one chunk, while reports come."""
-    packer._STEP_BYTES = 1  # type: ignore[misc]
+    packer._ENOUGH_BYTES = packer._STEP_BYTES = 1  # type: ignore[misc]
     with database.open(path) as db:
         arm()
         db.report(1, 7, "temp", "while it packs")

@@ -29,7 +29,7 @@ import sys
 import scoutcore
 from scoutcore import packer
 
-packer._STEP_BYTES = 3_000
+packer._ENOUGH_BYTES = packer._STEP_BYTES = 3_000
 packer._PATIENCE = 0.001
 with scoutcore.open(sys.argv[1]) as db:
     if not len(db.troops):

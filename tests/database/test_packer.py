@@ -45,7 +45,9 @@ def is_packed(db: Database) -> bool:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that packs what is there at once, in steps of a few chunks, into small files."""
+    monkeypatch.setattr(packer, "_ENOUGH_BYTES", 1_000)
     monkeypatch.setattr(packer, "_STEP_BYTES", 1_000)
+    monkeypatch.setattr(packer, "_RUN_BYTES", 400)
     monkeypatch.setattr(packer, "_PATIENCE", 0.01)
     monkeypatch.setattr(packer, "_RETRY", 0.01)
     monkeypatch.setattr(packer, "Writer", partial(changes.Writer, **SMALL))
@@ -84,7 +86,7 @@ def test_it_packs_by_itself_and_gives_the_same_files(db: Database, path: Path, t
 
 
 def test_a_little_waits_and_a_lot_does_not(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packer, "_STEP_BYTES", 50_000)
+    monkeypatch.setattr(packer, "_ENOUGH_BYTES", 50_000)
     with scoutcore.open(path) as db:
         db.troops.create(key="k" * 32)
         db.report(1, 1, "temp", 1)
@@ -253,7 +255,7 @@ def test_a_file_system_that_really_is_full(path: Path) -> None:
 
         leveldb.WRITE_BUFFER_BYTES = 65_536
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        packer._STEP_BYTES, packer._PATIENCE, packer._RETRY = 1_000, 0.01, 0.02
+        packer._ENOUGH_BYTES, packer._PATIENCE, packer._RETRY = 1_000, 0.01, 0.02
         with scoutcore.open(sys.argv[1]) as db:
             db.troops.create(key="k" * 32)
             resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from scoutcore import codec
 from scoutcore.changes.position import CHECK, MARKER, Position, digest_of, file_name
 from scoutcore.codec.constants import CHECK_BYTES, FILE_BYTES, INTERVAL_BYTES
 from scoutcore.errors import CorruptError
+
+_PIECES: Final = 1024
+"""The most that Linux writes in one call."""
 
 
 class Writer:
@@ -57,12 +60,13 @@ class Writer:
         if found.consumed != len(frames) or len(found.ids) != changes:
             raise CorruptError("a chunk of the log does not hold its changes", found.consumed)
         closing, _ = codec.split_intervals(found.ends, position.size - position.interval, self._interval_bytes)
-        out: list[bytes] = []
+        data = memoryview(frames)
+        out: list[bytes | memoryview] = []
         begin = index = 0
         for last in closing:
             self._open_interval(out, position.last + index + 1)
             end = found.ends[last]
-            self._extend(out, frames[begin:end])
+            self._extend(out, data[begin:end])
             digest = self._running.digest()
             out.append(CHECK + position.digest + digest)
             position.size += CHECK_BYTES
@@ -71,16 +75,16 @@ class Writer:
             begin, index = end, last + 1
         if begin < len(frames):
             self._open_interval(out, position.last + index + 1)
-            self._extend(out, frames[begin:])
+            self._extend(out, data[begin:])
         self._flush(out)
         position.last += changes
 
-    def _extend(self, out: list[bytes], data: bytes) -> None:
+    def _extend(self, out: list[bytes | memoryview], data: bytes | memoryview) -> None:
         out.append(data)
         self._running.update(data)
         self.position.size += len(data)
 
-    def _open_interval(self, out: list[bytes], change: int) -> None:
+    def _open_interval(self, out: list[bytes | memoryview], change: int) -> None:
         position = self.position
         if position.interval < position.size:
             return
@@ -100,13 +104,17 @@ class Writer:
         self._new_names = True
         self.position.file, self.position.size, self.position.interval = change, 0, 0
 
-    def _flush(self, out: list[bytes]) -> None:
-        if out:
+    def _flush(self, out: list[bytes | memoryview]) -> None:
+        while out:
             assert self._file is not None
-            data = memoryview(b"".join(out))
-            while data:
-                data = data[self._file.write(data) :]
-            out.clear()
+            written = os.writev(self._file.fileno(), out[:_PIECES])
+            done = 0
+            while done < len(out) and written >= len(out[done]):
+                written -= len(out[done])
+                done += 1
+            if written:
+                out[done] = memoryview(out[done])[written:]
+            del out[:done]
 
     def sync(self) -> None:
         """Make all that was appended safe against power loss."""

@@ -12,8 +12,13 @@ class Store(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The value of *key*, or None."""
 
-    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values from *start* to *stop* (exclusive), as they were when the scan began."""
+    def scan(
+        self, start: bytes, stop: bytes, reverse: bool = False, *, once: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values from *start* to *stop* (exclusive), as they were when the scan began.
+
+        *once*: they are large and not read again soon: nothing is put out of a cache for them.
+        """
 
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
         """Put all of *puts* (None deletes) or nothing; with *sync*, power-safe on return.

@@ -117,12 +117,14 @@ class LevelDBStore:
         value: bytes | None = self._read(lambda db: db.get(key, verify_checksums=True))
         return value
 
-    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, start: bytes, stop: bytes, reverse: bool = False, *, once: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
         def begin(db: plyvel.DB) -> tuple[plyvel.DB, Any, list[tuple[bytes, bytes]], bool]:
             if reverse:
-                iterator = db.iterator(reverse=True, stop=stop, verify_checksums=True)
+                iterator = db.iterator(reverse=True, stop=stop, verify_checksums=True, fill_cache=not once)
             else:
-                iterator = db.iterator(start=start, verify_checksums=True)
+                iterator = db.iterator(start=start, verify_checksums=True, fill_cache=not once)
             return db, iterator, *self._some(iterator, start, stop, _FIRST_ITEMS)
 
         db, iterator, found, ended = self._read(begin)

@@ -18,7 +18,14 @@ class MemoryStore:
     def get(self, key: bytes) -> bytes | None:
         return self._values.get(key)
 
-    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self,
+        start: bytes,
+        stop: bytes,
+        reverse: bool = False,
+        *,
+        once: bool = False,  # noqa: ARG002
+    ) -> Iterator[tuple[bytes, bytes]]:
         with self._lock:
             keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, stop)]
             found = [(key, self._values[key]) for key in keys]
