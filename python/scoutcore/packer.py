@@ -50,6 +50,8 @@ class Packer:
         self._store = store
         self._directory = directory
         self._writers: dict[bytes, Writer] = {}
+        self._passing = Lock()
+        """Held for a whole pass."""
         self._lock = Lock()
         """Held for a step."""
         self._changed = Condition()
@@ -58,6 +60,9 @@ class Packer:
         self._closed = False
         self._pauses = 0
         self._unpacked = 0
+        """Bytes of frames; where the database was opened with some, by LevelDB's estimate."""
+        self._fresh = 0
+        """Those of them that were stored since the pass under way began."""
         self._due = 0.0
         """When even a little is to be packed, by the monotonic clock."""
         self._problem: tuple[str, int] | None = None
@@ -72,27 +77,27 @@ class Packer:
         return self._pack(lambda: False)
 
     def _pack(self, interrupted: Callable[[], bool]) -> int:
-        with self._changed:
-            unpacked = self._unpacked
-        found = [(log.uuid, self.logs.stored_head(log)) for log in list(self.logs.by_number)]
-        heads = {uuid: head for uuid, head in found if head}  # one that a failed commit began may be gone again
-        self._store.publish()  # what was stored by then; what comes later waits for the next time
-        packed = 0
-        for uuid, head in heads.items():
-            while not interrupted():
-                with self._lock:
-                    changes, size = self._step(self.logs.get(uuid), head, interrupted)
-                if not changes:
-                    break
-                packed += changes
-                unpacked -= size
-                with self._changed:
-                    self._unpacked = max(self._unpacked - size, 0)
-        if not interrupted():
+        with self._passing:
             with self._changed:
-                self._unpacked = max(self._unpacked - max(unpacked, 0), 0)  # it was an estimate
-                self._problem = None
-        return packed
+                self._fresh = 0
+            found = [(log.uuid, self.logs.stored_head(log)) for log in list(self.logs.by_number)]
+            heads = {uuid: head for uuid, head in found if head}  # one that a failed commit began may be gone again
+            self._store.publish()  # what was stored by then; what comes later waits for the next time
+            packed = 0
+            for uuid, head in heads.items():
+                while not interrupted():
+                    with self._lock:
+                        changes, size = self._step(self.logs.get(uuid), head, interrupted)
+                    if not changes:
+                        break
+                    packed += changes
+                    with self._changed:
+                        self._unpacked = max(self._unpacked - size, self._fresh)
+            if not interrupted():
+                with self._changed:
+                    self._unpacked = self._fresh
+                    self._problem = None
+            return packed
 
     def _step(self, log: Log, head: int, interrupted: Callable[[], bool]) -> tuple[int, int]:
         """Pack some chunks of a log up to change *head*, record it, and drop them; the changes and their bytes."""
@@ -168,6 +173,7 @@ class Packer:
         with self._changed:
             before = self._unpacked
             self._unpacked += size
+            self._fresh += size
             if before == 0 < size:
                 self._due = time.monotonic() + _PATIENCE
                 self._changed.notify()

@@ -286,3 +286,25 @@ def test_a_file_system_that_really_is_full(path: Path) -> None:
     with scoutcore.open(path, pack=False) as db:
         assert db.recovered == []
         assert_shows(db, content_of(db))
+
+
+def test_what_comes_during_a_pass_still_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where LevelDB's estimate of what was there before is far too low."""
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        fill(db, 1)
+        assert db.packer
+        monkeypatch.setattr(db.packer, "_unpacked", 1)
+        publish = db._store.publish
+
+        def late() -> None:
+            monkeypatch.undo()
+            db.report(1, 1, "temp", "late")
+            publish()
+
+        monkeypatch.setattr(db._store, "publish", late)
+        db.pack()
+        assert unpacked(db) == 1
+        assert db.packer.stats().unpacked_bytes > 0
+        assert db.pack() == 1
+        assert db.packer.stats().unpacked_bytes == 0
