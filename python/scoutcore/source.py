@@ -6,11 +6,15 @@ import os
 import uuid as uuids
 from array import array
 from bisect import bisect_right
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from scoutcore import codec
 from scoutcore.changes import DIGEST_BYTES, Position, digest_of, file_name
+from scoutcore.changes.keyframe import Window
+from scoutcore.changes.position import MARKER
+from scoutcore.changes.seek import place_of
 from scoutcore.codec.columns import UInts
 from scoutcore.codec.constants import CHECK_BYTES, FRAME_BLOB
 from scoutcore.errors import CorruptError, NotFoundError, StorageError
@@ -40,7 +44,7 @@ class Cursor:
         self.after = after
         self._logs = logs
         self._log = log
-        self._files = _Files(directory / str(uuids.UUID(bytes=log.uuid)), log.marker) if directory else None
+        self._files = _Files(directory / str(uuids.UUID(bytes=log.uuid)), log.uuid) if directory else None
         self._frames = b""
         self._ends: UInts = array("I")
         """Where the frames that were read ahead end."""
@@ -111,9 +115,9 @@ class Cursor:
 class _Files:
     """A log's changes files, read forward in whole intervals, each compared with its check."""
 
-    def __init__(self, directory: Path, marker: bytes) -> None:
+    def __init__(self, directory: Path, uuid: bytes) -> None:
         self._directory = directory
-        self._marker = marker
+        self._uuid = uuid
         self._file: BinaryIO | None = None
         self._first = 0
         """The first change of the file."""
@@ -147,6 +151,10 @@ class _Files:
         self._file = (self._directory / names[number]).open("rb", buffering=0)
         self._first = int(names[number].partition(".")[0])
         self._last, self._offset = self._first - 1, 0
+        if change > self._first:
+            with suppress(NotFoundError, CorruptError):  # reading on from the file's begin says what there is to say
+                place = place_of(Window(self._file), self._uuid, change, self._first)
+                self._last, self._offset = place.first - 1, place.offset
         return True
 
     def _run(self, after: int, packed: Position) -> bytes:
@@ -185,7 +193,7 @@ class _Files:
         for keyframe, check in zip(blobs[::2], blobs[1::2], strict=False):
             end, changes = ends[check - 1], check - keyframe - 1
             begin = ends[keyframe + max(after - self._last, 0)] if self._last + changes > after else end
-            wrong = data[taken : ends[keyframe]] != self._marker or (
+            wrong = data[taken : ends[keyframe]] != MARKER + self._uuid or (
                 begin < end and check < len(ends) and not _matches(data[taken:end], data[end : ends[check]])
             )
             if wrong and parts:

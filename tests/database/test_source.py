@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ Cursors = Callable[..., Cursor]
 
 
 @pytest.fixture(autouse=True)
-def _small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packer, "Writer", partial(changes.Writer, **SMALL))
 
 
@@ -205,3 +206,25 @@ def test_damage_is_named_and_not_given_out(disk: Database, cursor: Cursors) -> N
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CorruptError, match="the end is in the middle of a frame"):
         cursor(disk).read(CHANGES, 1 << 30)
+
+
+def test_it_begins_near_the_change(disk: Database, cursor: Cursors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packer, "Writer", changes.Writer)
+    for number in range(CHANGES - 1):
+        disk.report(1, 1, "long", f"{number} " * 3_000)
+    expected = frames_of(disk)
+    disk.pack()
+    pread, sizes = os.pread, []
+
+    def counted(handle: int, size: int, offset: int) -> bytes:
+        data = pread(handle, size, offset)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "pread", counted)
+    for after in (0, 1, 100, CHANGES - 20, CHANGES - 1):
+        assert cursor(disk, after).read(CHANGES, 1) == (expected[after], after + 1)
+    assert rest(cursor(disk, 77)) == b"".join(expected[77:])
+    sizes.clear()
+    cursor(disk, CHANGES - 20).read(CHANGES, 1)
+    assert sum(sizes) < sum(map(len, expected)) / 5
