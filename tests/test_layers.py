@@ -29,6 +29,7 @@ LAYERS = {
         "column_ingest",
         "dropping",
         "expiry",
+        "forks",
         "history",
         "ingest",
         "log",

@@ -9,6 +9,7 @@ from itertools import groupby
 from scoutcore import keys
 from scoutcore.codec import cut
 from scoutcore.codec.columns import ChangeColumns
+from scoutcore.codec.constants import BLOCK_CODECS
 from scoutcore.commit import Commit
 from scoutcore.errors import InvalidError
 from scoutcore.log import Log, Logs
@@ -31,6 +32,26 @@ def by_subset(columns: ChangeColumns) -> Iterator[tuple[str, ChangeColumns]]:
         yield subset.decode(), columns.part(numbers[0], numbers[-1] + 1)
 
 
+def by_codec(columns: ChangeColumns) -> Iterator[tuple[bool, ChangeColumns]]:
+    """Runs of sensor changes of which this version can read the blocks, and of those that are for a later one.
+
+    Raises:
+        InvalidError: a change without a block.
+    """
+    try:
+        codecs = bytes(map(columns.value_data.__getitem__, columns.value_starts))
+    except IndexError:
+        raise InvalidError("a sensor change without a block") from None
+    if BLOCK_CODECS.issuperset(codecs):
+        yield True, columns
+        return
+    start = 0
+    for known, run in groupby(codecs, BLOCK_CODECS.__contains__):
+        end = start + sum(1 for _ in run)
+        yield known, columns.part(start, end)
+        start = end
+
+
 class Applier:
     """Merges changes that were written already, here or elsewhere."""
 
@@ -49,7 +70,11 @@ class Applier:
         """
         for subset, part in by_subset(columns):
             if subset == "sensor":
-                self._sensor(commit, log, part)
+                for known, run in by_codec(part):
+                    if known:
+                        self._sensor(commit, log, run)
+                    else:
+                        commit.put(keys.UNREAD, bytes(BLOCK_CODECS))
             else:
                 for change in part.to_objects():
                     self._metadata.apply(commit, log, change)

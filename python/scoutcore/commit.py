@@ -24,6 +24,8 @@ class Commit:
         """Key and value, in turn, of blocks and their entries that are not among ``clock_entries`` yet."""
         self.log_bytes = 0
         """Frames appended to logs."""
+        self.grown: dict[bytes, int] = {}
+        """The logs, by uuid, that changes were appended to, and their last changes."""
         self.events: list[Any] = []
         """What watchers are told once the commit is durable."""
         self.reappeared: list[tuple[int, int | None]] = []

@@ -13,12 +13,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Final, Generic, Literal, TypeVar, overload
+from typing import Any, BinaryIO, Final, Generic, Literal, Protocol, TypeVar, overload
 
 import msgspec
 
 from scoutcore import dropping, keys, registers
 from scoutcore.appender import Appender
+from scoutcore.apply import Applier
 from scoutcore.clock import WriteClock, system_time
 from scoutcore.codec import cut
 from scoutcore.codec.columns import PointColumns
@@ -46,7 +47,7 @@ from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
 from scoutcore.ndjson import Parsed, check_clock, read_chunks
 from scoutcore.packer import Packer
-from scoutcore.recovery import open_store
+from scoutcore.recovery import open_store, split
 from scoutcore.retention import Retention, Rule
 from scoutcore.rows import Rows, counts, last_point
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
@@ -77,6 +78,16 @@ class TroopSnapshot:
 
     troop: Troop
     scouts: dict[int, ScoutSnapshot]
+
+
+class Listener(Protocol):
+    """Who is told what becomes of a database, by the thread that does it; it never waits."""
+
+    def grown(self, logs: dict[bytes, int]) -> None:
+        """Changes were stored: the logs, by uuid, and their last changes."""
+
+    def closing(self) -> None:
+        """The database is about to be closed."""
 
 
 @dataclass(slots=True)
@@ -145,6 +156,7 @@ class Database:
         _check_durability(durability)
         self._store = store
         self._directory = directory
+        self._identity = directory.identity if directory else bytes(16)
         self._sync = durability == "power"
         self._max_change = max_change
         self._now = now
@@ -154,6 +166,7 @@ class Database:
         self._queue_lock = Lock()
         self._commit_lock = Lock()
         self._hub = Hub()
+        self._listeners: tuple[Listener, ...] = ()
         self.packer = Packer(store, directory.changes) if directory else None
         """Moves the logs into changes files; None in memory, where nothing is packed."""
         self.recovered: list[str] = []
@@ -185,29 +198,33 @@ class Database:
         self._stale = False
 
     def _load_stopped(self) -> None:
-        identity = self._directory.identity if self._directory else bytes(16)
-        self._logs = Logs(self._store, identity, self._clock, self._max_change)
+        self._logs = Logs(self._store, self._identity, self._clock, self._max_change)
         self._metadata = Metadata(self._store, self._logs, self._clock, self._max_change)
         self._rows = Rows(self._logs)
         self._views = Views(self._store, self._logs, self._retention)
         self._appender = Appender(self._logs, self._rows, self._views, self._clock, self._max_change)
+        self._applier = Applier(self._logs, self._metadata, self._rows, self._views)
         self._gatherer = self._new_gatherer(self._resolve)
         if self.packer:
             self.packer.logs = self._logs
 
     def close(self) -> None:
         """Close the database; closing twice is fine."""
+        for listener in self._listeners:
+            listener.closing()
         self._keeper.close()
         with self._commit_lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._hub.close()
-            if self.packer:
-                self.packer.close()
-            self._store.close()
-            if self._directory:
-                self._directory.close()
+            if not self._closed:
+                self._end()
+
+    def _end(self) -> None:
+        self._closed = True
+        self._hub.close()
+        if self.packer:
+            self.packer.close()
+        self._store.close()
+        if self._directory:
+            self._directory.close()
 
     def __enter__(self) -> Database:
         return self
@@ -285,6 +302,9 @@ class Database:
             if self.packer:
                 self.packer.stored(commit.log_bytes)
             self._tell(commit)
+            if commit.grown:
+                for listener in self._listeners:
+                    listener.grown(commit.grown)
         finally:
             for entry in entries:
                 entry.done = True
@@ -295,6 +315,27 @@ class Database:
             if self._closed:
                 raise ClosedError("the database is closed")
             yield
+
+    def _split(self, uuid: bytes, change: int) -> None:
+        """Make the changes of a log from *change* on a log of their own; nobody reads or writes meanwhile.
+
+        Where it was ours, our next change goes to a new one.
+
+        Raises:
+            StorageError, CorruptError, NotFoundError: it could not be done, and the database is closed; where it was
+                begun, opening goes on with it.
+        """
+        directory = self._directory.changes if self._directory else None
+        with self._between_commits():
+            try:
+                with self.packer.stopped() if self.packer else nullcontext(), self._store.taken() as store:
+                    split(store, self._identity, directory, self._retention, uuid, change)
+                self._load()
+            except BaseException:
+                self._end()  # what is half done is not to be read
+                raise
+        if self._logs.own is None:
+            self._submit(self._logs.start_own)
 
     def _tell(self, commit: Commit) -> None:
         events: list[Event] | None = commit.events

@@ -126,6 +126,8 @@ _BLOCK: Final = Struct(">QII")
 _CLOCK: Final = Struct(">QQII")
 
 META: Final = b"m"
+UNREAD: Final = META + b"unread"
+"""There where blocks of an unknown codec were received: the codecs known then. Who knows more builds the views anew."""
 LOG_SENSOR: Final = b"ls"
 LOG_TROOP: Final = b"lt"
 LOG_STATE: Final = b"lh"

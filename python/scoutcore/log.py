@@ -10,14 +10,14 @@ from struct import Struct
 from typing import Final
 
 from scoutcore import keys
-from scoutcore.changes import Position
+from scoutcore.changes import DIGEST_BYTES, Position
 from scoutcore.clock import WriteClock
 from scoutcore.codec.constants import MARKER_BYTES, UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.errors import NotFoundError
 from scoutcore.store import Store
 
-_STATE: Final = Struct(">IIIq")
+_STATE: Final = Struct(">IIIIq")
 _OWN: Final = keys.META + b"own"
 SECTIONS: Final = {"sensor": keys.LOG_SENSOR, "troop": keys.LOG_TROOP}
 
@@ -29,7 +29,9 @@ class Log:
     uuid: bytes
     number: int
     base: int = 0
-    """The last change that was dropped from the front."""
+    """The last change that is not here at the front: it was dropped, or never was in this log."""
+    origin: int = 0
+    """The last change before the log's first: not 0 where it is the rest of a log that went two ways."""
     head: int = 0
     """The last change held."""
     packed: Position = field(default_factory=Position)
@@ -46,14 +48,14 @@ class Log:
 
     def dump(self) -> bytes:
         """The log's record in LevelDB."""
-        return _STATE.pack(self.number, self.base, self.head, self.written) + self.tail
+        return _STATE.pack(self.number, self.base, self.origin, self.head, self.written) + self.tail
 
     @classmethod
     def load(cls, uuid: bytes, record: bytes, packed: bytes | None) -> Log:
         """The log of a record made by :meth:`dump`, and that of its packing."""
-        number, base, head, written = _STATE.unpack_from(record)
+        number, base, origin, head, written = _STATE.unpack_from(record)
         position = Position.load(packed) if packed else Position()
-        return cls(uuid, number, base, head, position, written, record[_STATE.size :])
+        return cls(uuid, number, base, origin, head, position, written, record[_STATE.size :])
 
 
 class Logs:
@@ -128,9 +130,14 @@ class Logs:
         record = self._store.get(keys.PACKED + log.uuid)
         return Position.load(record) if record else Position()
 
-    def add(self, commit: Commit, uuid: bytes) -> Log:
-        """A further log, empty so far."""
-        log = Log(uuid, len(self.by_number))
+    def add(
+        self, commit: Commit, uuid: bytes, base: int = 0, origin: int = 0, digest: bytes = bytes(DIGEST_BYTES)
+    ) -> Log:
+        """A further log, empty so far, that goes on behind change *base*; *digest* is that of the check before."""
+        log = Log(uuid, len(self.by_number), base, origin, base)
+        if base:
+            log.packed = Position(base, digest=digest)
+            commit.put(keys.PACKED + uuid, log.packed.dump())
         self.by_uuid[uuid] = log
         self.by_number.append(log)
         self.uuids += uuid
@@ -163,6 +170,7 @@ class Logs:
         if log is self.own:
             log.written = self._clock.last
         commit.log_bytes += len(frames)
+        commit.grown[log.uuid] = log.head
         commit.puts[log.chunk_keys[subset] + keys.chunk_range(first, log.head)] = frames
         commit.puts[log.state_key] = log.dump()
         return first

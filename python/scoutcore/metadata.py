@@ -11,7 +11,7 @@ import msgspec
 from scoutcore import codec, keys, registers
 from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import Change, ChangeColumns
-from scoutcore.codec.constants import UINT32_MAX
+from scoutcore.codec.constants import INT64_MAX, UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.errors import InvalidError, NotFoundError
 from scoutcore.log import Log, Logs
@@ -143,7 +143,9 @@ class Metadata:
         row = self.troop(troop, commit) if scout is None else self.scout(troop, scout, commit)
         if row is None:
             row, created_as = Registers(), scout
-        edit = Edit(max(self._clock.take(), row.greatest + 1), dict(fields or {}), sorted(unset), created_as)
+        edit = Edit(
+            min(max(self._clock.take(), row.greatest + 1), INT64_MAX), dict(fields or {}), sorted(unset), created_as
+        )
         value = msgspec.json.encode(edit)
         log = self._logs.room_for(commit, 1)
         while True:

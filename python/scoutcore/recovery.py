@@ -14,10 +14,11 @@ from typing import Final
 
 import plyvel
 
-from scoutcore import changes, codec, dropping, keys
+from scoutcore import changes, codec, dropping, forks, keys
 from scoutcore.apply import Applier, by_subset
 from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import ChangeColumns
+from scoutcore.codec.constants import BLOCK_CODECS
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
 from scoutcore.errors import CorruptError, StorageError, TruncatedError
@@ -48,6 +49,8 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         store = LevelDBStore(directory.leveldb)
         try:
             begun = store.get(_MENDING)
+            _end_fork(store, directory)
+            _read_more(store, directory)
             if begun is None and not any(Logs(store, directory.identity).holes()):
                 return store, _said(directory, adopt(store, directory))
         except BaseException:
@@ -65,6 +68,7 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         messages[0] += f"; what there was is kept in {_keep_copy(directory.leveldb)}"
     store = LevelDBStore(directory.leveldb, paranoid=False)
     try:
+        forks.resume(store, directory.identity, directory.changes)
         messages = _mend(store, directory, messages)
     finally:
         store.close()
@@ -105,19 +109,45 @@ def _mend(store: LevelDBStore, directory: Directory, messages: list[str]) -> lis
         store.write(logs.cut(log, last), sync=True)
     messages += dropping.settle(store, logs, directory.changes)
     messages += [
-        f"log {uuids.UUID(bytes=log.uuid)}: readings of its changes 1 to {log.base} were dropped, and are shown no more"
+        f"log {uuids.UUID(bytes=log.uuid)}: readings of its changes {log.origin + 1} to {log.base} were dropped, "
+        "and are shown no more"
         for log in logs.by_number
-        if log.base
+        if log.base > log.origin
     ]
     rebuild(store, directory.identity, directory.changes)
     messages += adopt(store, directory)
+    forks.done(store)
     store.publish()
     store.write({_MENDING: None}, sync=True)
     return messages
 
 
-def rebuild(store: Store, identity: bytes, directory: Path | None) -> None:
-    """Build the views anew from the logs; local ids stay.
+def _end_fork(store: Store, directory: Directory) -> None:
+    """Go on with the splitting of a log that was interrupted, if any."""
+    if forks.resume(store, directory.identity, directory.changes):
+        rebuild(store, directory.identity, directory.changes)
+        forks.done(store)
+
+
+def _read_more(store: Store, directory: Directory) -> None:
+    """Build the views anew where there are blocks that an earlier version could not read, and this one can."""
+    known = store.get(keys.UNREAD)
+    if known is not None and not BLOCK_CODECS.issubset(known):
+        rebuild(store, directory.identity, directory.changes)
+        store.write({keys.UNREAD: bytes(BLOCK_CODECS)}, sync=True)
+
+
+def split(
+    store: Store, identity: bytes, directory: Path | None, retention: Retention, uuid: bytes, change: int
+) -> None:
+    """Make the changes of a log from *change* on a log of their own, and build the views anew; see :mod:`forks`."""
+    forks.split(store, identity, directory, uuid, change)
+    rebuild(store, identity, directory, retention)
+    forks.done(store)
+
+
+def rebuild(store: Store, identity: bytes, directory: Path | None, retention: Retention | None = None) -> None:
+    """Build the views anew from the logs; local ids stay. *retention*: what is kept, else what is stored says it.
 
     Raises:
         StorageError: a log cannot be read.
@@ -127,7 +157,8 @@ def rebuild(store: Store, identity: bytes, directory: Path | None) -> None:
         _clear(store, section)
     logs = Logs(store, identity)
     metadata = Metadata(store, logs, WriteClock())
-    retention = Retention(None if directory is None else directory.with_name("retention.json"))
+    if retention is None:
+        retention = Retention(None if directory is None else directory.with_name("retention.json"))
     views = Views(store, logs, retention)
     rows = Rows(logs)
     applier = Applier(logs, metadata, rows, views)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from scoutcore.codec.constants import MAX_DATA
+from scoutcore.codec.constants import INT64_MAX, MAX_DATA
 from scoutcore.errors import InvalidError
 from scoutcore.model import has_non_finite
 
@@ -21,7 +21,7 @@ _Stamp = tuple[int, str]
 class Edit(msgspec.Struct, omit_defaults=True):
     """The value of a metadata change, as on the wire."""
 
-    at: int
+    at: Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
     set: dict[str, msgspec.Raw] = {}
     unset: list[str] = []
     id: int | None = None

@@ -19,6 +19,8 @@ MAX_FRAME: Final = 4 * 1024 * 1024
 """The longest frame of a log: the number its length varint may say, in bytes."""
 MAX_DATA: Final = 1024 * 1024
 """The longest data of one report, in bytes of JSON text."""
+BLOCK_CODECS: Final = frozenset((0,))
+"""The block codecs that this version reads."""
 MAX_BLOCK_SPAN: Final = 3_600_000_000
 """The longest time from a block's first point to its last, in µs."""
 CLOCK_RANGE: Final = 3_600_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -35,6 +36,12 @@ class Store(Protocol):
 
     def compact(self, start: bytes, stop: bytes) -> None:
         """Give back the space of what was deleted from *start* to *stop*."""
+
+    def taken(self) -> AbstractContextManager[Store]:
+        """Take it away from everybody: for changes in many steps between which nobody is to read or write.
+
+        Others wait. What they scan just now they read as it was, or are told to begin again.
+        """
 
     def close(self) -> None:
         """Close it; closing twice is fine."""

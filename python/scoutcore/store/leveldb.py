@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from threading import Lock, get_ident
@@ -150,7 +150,7 @@ class LevelDBStore:
     def _items(self, db: plyvel.DB, iterator: Any, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         def some(now: plyvel.DB) -> tuple[list[tuple[bytes, bytes]], bool]:
             if now is not db:
-                raise StorageError("LevelDB was opened afresh after a failed write: read again")
+                raise StorageError("LevelDB was opened afresh: read again")
             return self._some(iterator, start, stop, _SCAN_ITEMS)
 
         try:
@@ -199,6 +199,21 @@ class LevelDBStore:
 
     def compact(self, start: bytes, stop: bytes) -> None:
         self._read(lambda db: db.compact_range(start=start, stop=stop))
+
+    @contextmanager
+    def taken(self) -> Iterator[LevelDBStore]:
+        with self._lock:
+            self._opened()
+            self._shut()
+            try:
+                store = LevelDBStore(self._path)
+                try:
+                    yield store
+                finally:
+                    store.close()
+            finally:
+                with suppress(StorageError):  # whoever comes next tries again
+                    self._opened()
 
     def close(self) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 
 
@@ -50,6 +51,14 @@ class MemoryStore:
 
     def compact(self, start: bytes, stop: bytes) -> None:
         pass
+
+    @contextmanager
+    def taken(self) -> Iterator[MemoryStore]:
+        copy = MemoryStore()
+        with self._lock:
+            copy._values, copy._keys = dict(self._values), list(self._keys)
+            yield copy
+            self._values, self._keys = copy._values, copy._keys
 
     def close(self) -> None:
         pass

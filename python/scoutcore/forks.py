@@ -1,0 +1,185 @@
+"""A log that went two ways, because its writer was cloned: from there on, one of the ways becomes a log of its own.
+
+Of two histories that part at one change, that whose frame of it has the smaller digest keeps the log's name. The other
+is, from there on, the log that its digest names, its frames and their numbers unchanged. Everyone who sees both does
+this, so all agree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from struct import Struct
+from typing import Final
+from uuid import UUID
+
+from scoutcore import changes, codec, keys
+from scoutcore.apply import by_subset
+from scoutcore.changes import Position
+from scoutcore.changes.keyframe import Window
+from scoutcore.changes.seek import place_of
+from scoutcore.codec.constants import MARKER_BYTES, MAX_FRAME
+from scoutcore.commit import Commit
+from scoutcore.directory import sync_directory
+from scoutcore.errors import CorruptError
+from scoutcore.log import Log, Logs
+from scoutcore.source import Cursor
+from scoutcore.store import Store
+
+_FORK: Final = keys.META + b"fork"
+"""There while a log is being split: its uuid, the change it is split at, and the uuid of the rest."""
+_MARK: Final = Struct(">16sI16s")
+_STEP_BYTES: Final = 1024 * 1024
+
+
+def fingerprint(frame: bytes) -> bytes:
+    """BLAKE2b-128 of a change's frame: of two histories the smaller one keeps the log's name."""
+    return blake2b(frame, digest_size=16).digest()
+
+
+def name_of(frame: bytes) -> bytes:
+    """The uuid, of version 8, of the log that begins with *frame*, where it lost its name."""
+    name = bytearray(fingerprint(frame))
+    name[6] = name[6] & 0x0F | 0x80
+    name[8] = name[8] & 0x3F | 0x80
+    return bytes(name)
+
+
+def split(store: Store, identity: bytes, directory: Path | None, uuid: bytes, change: int) -> None:
+    """Make the changes of a log from *change* on a log of their own. The views have to be built anew.
+
+    It is done whole, or goes on with :func:`resume`.
+
+    Args:
+        store: nobody else uses it meanwhile.
+        identity: the database's.
+        directory: where all changes files are; None in memory.
+
+    Raises:
+        StorageError: the disk or LevelDB refuses.
+        CorruptError, NotFoundError: the change cannot be read; nothing is done.
+    """
+    logs = Logs(store, identity)
+    rest = name_of(_frame(logs, logs.get(uuid), directory, change))
+    store.write({_FORK: _MARK.pack(uuid, change, rest)}, sync=True)
+    resume(store, identity, directory)
+
+
+def resume(store: Store, identity: bytes, directory: Path | None) -> bool:
+    """Go on with what :func:`split` had begun; whether there was anything. Raises as that."""
+    mark = store.get(_FORK)
+    if mark is None:
+        return False
+    uuid, change, rest = _MARK.unpack(mark)
+    logs = Logs(store, identity)
+    log = logs.get(uuid)
+    if log.head >= change:
+        _copy(store, logs, log, directory, change, rest)
+        store.publish()
+        store.write(_cut(logs, log, directory, change), sync=True)
+    if directory:
+        _cut_files(directory / str(UUID(bytes=uuid)), Logs(store, identity).get(uuid).packed)
+    return True
+
+
+def done(store: Store) -> None:
+    """The views are built anew: all is well."""
+    store.publish()
+    store.write({_FORK: None}, sync=True)
+
+
+def _frame(logs: Logs, log: Log, directory: Path | None, change: int) -> bytes:
+    cursor = Cursor(logs, log, directory, change - 1)
+    try:
+        return cursor.read(change, MAX_FRAME)[0]
+    finally:
+        cursor.close()
+
+
+def _copy(store: Store, logs: Logs, log: Log, directory: Path | None, change: int, rest: bytes) -> None:
+    """Append the changes from *change* on to the log *rest*, which may be here already, from somebody else."""
+    cursor = Cursor(logs, log, directory, change - 1)
+    try:
+        other = logs.by_uuid.get(rest)
+        if other is None:
+            commit = Commit(store)
+            other = logs.add(commit, rest, change - 1, change - 1)
+            store.write(commit.puts, sync=False)
+        while cursor.after < log.head:
+            first = cursor.after + 1
+            frames, last = cursor.read(log.head, _STEP_BYTES)
+            if last > other.head:
+                commit = Commit(store)
+                for subset, part, count in _runs(frames, max(other.head + 1 - first, 0)):
+                    if not logs.fits(other, part):
+                        raise CorruptError(f"change {first} ff. of a fork imitate its keyframe", 0)
+                    logs.append(commit, other, subset, part, count)
+                store.write(commit.puts, sync=False)
+    finally:
+        cursor.close()
+
+
+def _runs(frames: bytes, skip: int) -> Iterator[tuple[str, bytes, int]]:
+    """The frames behind the first *skip*, in runs of one subset: subset, frames and how many."""
+    found = codec.scan_frames(frames)
+    columns = codec.decode_changes(frames, found)
+    for subset, part in by_subset(columns.part(skip, len(found.ends))):
+        count = len(part.change)
+        begin = found.ends[skip - 1] if skip else 0
+        skip += count
+        yield subset, frames[begin : found.ends[skip - 1]], count
+
+
+def _cut(logs: Logs, log: Log, directory: Path | None, change: int) -> dict[bytes, bytes | None]:
+    """The puts that end *log* before *change*."""
+    puts: dict[bytes, bytes | None] = {}
+    if log.packed.last >= change:
+        assert directory is not None
+        position = _position(directory / str(UUID(bytes=log.uuid)), log, change)
+        puts[keys.PACKED + log.uuid] = position.dump()
+    elif (found := logs.chunk_with(log, change)) and found[0] < change:
+        first, frames = found
+        ends = codec.scan_frames(frames).ends
+        before = frames[: ends[change - 1 - first]]
+        ((subset, part, count),) = _runs(before, 0)
+        section = log.chunk_keys[subset]
+        puts[section + keys.chunk_range(first, first + len(ends) - 1)] = None
+        puts[section + keys.chunk_range(first, first + count - 1)] = part
+    return {**logs.cut(log, change - 1), **puts}
+
+
+def _position(directory: Path, log: Log, change: int) -> Position:
+    """Where the files end that hold all before *change*, which they hold too."""
+    files = [path for path in changes.files_of(directory) if path.name <= changes.file_name(change)]
+    path = files[-1]
+    with path.open("rb", buffering=0) as file:
+        window = Window(file)
+        place = place_of(window, log.uuid, change, int(path.stem))
+        digest = log.packed.digest if place.previous is None else place.previous
+        if place.first < change:
+            window.move(place.offset)
+            wanted = change - place.first
+            while len(ends := codec.scan_frames(window.data, MARKER_BYTES).ends if window.data else []) < wanted:
+                if not window.grow(_STEP_BYTES):
+                    raise CorruptError(f"{path} ends before what was packed", place.offset + len(window.data))
+            size = place.offset + ends[wanted - 1]
+            return Position(change - 1, int(path.stem), size, place.offset, digest)
+    if place.offset:
+        return Position(change - 1, int(path.stem), place.offset, place.offset, digest)
+    if len(files) == 1:
+        return Position(change - 1, digest=digest)
+    size = files[-2].stat().st_size
+    return Position(change - 1, int(files[-2].stem), size, size, digest)
+
+
+def _cut_files(directory: Path, position: Position) -> None:
+    """Cut off what the files have behind *position*."""
+    for path in changes.files_of(directory):
+        if int(path.stem) > position.file:
+            path.unlink()
+        elif int(path.stem) == position.file and path.stat().st_size > position.size:
+            os.truncate(path, position.size)
+    if directory.is_dir():
+        sync_directory(directory)

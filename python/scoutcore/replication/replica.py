@@ -1,0 +1,544 @@
+"""A database as its sessions see it: logs that are safe against power loss, their digests, and a way to add to them."""
+
+from __future__ import annotations
+
+import shutil
+import uuid as uuids
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Lock, RLock
+from typing import Final, Protocol
+
+from scoutcore import codec, keys
+from scoutcore.apply import by_codec, by_subset
+from scoutcore.codec import cut
+from scoutcore.codec.columns import ChangeColumns, UInts
+from scoutcore.codec.constants import ABSENT, MARKER_BYTES, MAX_FRAME
+from scoutcore.commit import Commit
+from scoutcore.database import Database
+from scoutcore.errors import CodecError, Error, InvalidError, NotFoundError, StorageError
+from scoutcore.forks import fingerprint
+from scoutcore.log import Log, Logs
+from scoutcore.metadata import stamp_of
+from scoutcore.model import Point
+from scoutcore.replication.chain import Chain
+from scoutcore.replication.messages import ProtocolError
+from scoutcore.source import Cursor
+from scoutcore.troops import scout_of, troop_of
+
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one peer may cost in one session."""
+
+    logs: int = 10_000
+    """Logs that are new here."""
+    troops: int = 10_000
+    """Troops that are new here."""
+    bytes: int = 64 * 1024 * MIB
+    """Bytes of changes."""
+    disk_floor: int = 64 * MIB
+    """Bytes that stay free on the disk: receiving stops before ingest has to."""
+
+
+@dataclass
+class Quota:
+    """What is left of a peer's limits."""
+
+    limits: Limits = field(default_factory=Limits)
+    logs: int = 0
+    troops: int = 0
+    bytes: int = 0
+
+    def check(self, logs: int, troops: int, size: int) -> None:
+        """Refuse what would be too much; raises ProtocolError."""
+        for name, more in (("logs", logs), ("troops", troops), ("bytes", size)):
+            limit = getattr(self.limits, name)
+            if getattr(self, name) + more > limit:
+                raise ProtocolError(f"more than {limit} {name if name == 'bytes' else f'new {name}'} from one peer")
+
+    def take(self, logs: int, troops: int, size: int) -> None:
+        """Count what was accepted."""
+        self.logs += logs
+        self.troops += troops
+        self.bytes += size
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is held of a log: the changes behind ``base`` up to ``last``."""
+
+    base: int
+    origin: int
+    last: int
+
+
+@dataclass
+class Run:
+    """Consecutive changes of one log, as they came."""
+
+    log: bytes
+    frames: bytes
+    ends: UInts
+    """Where in ``frames`` each ends."""
+    columns: ChangeColumns
+
+    @property
+    def first(self) -> int:
+        """Its first change."""
+        return self.columns.change[0]
+
+    @property
+    def last(self) -> int:
+        """Its last change."""
+        return self.columns.change[-1]
+
+    def behind(self, change: int) -> Run | None:
+        """What of it comes behind *change*."""
+        skip = change + 1 - self.first
+        if skip <= 0:
+            return self
+        if skip >= len(self.ends):
+            return None
+        begin = self.ends[skip - 1]
+        ends = array(self.ends.typecode, [end - begin for end in self.ends[skip:]])
+        return Run(self.log, self.frames[begin:], ends, self.columns.part(skip, len(self.ends)))
+
+
+class ForkError(Error):
+    """A log went two ways: what came is not what is here.
+
+    Attributes:
+        log: its uuid.
+        change: where the ways part.
+        theirs: the frame that came.
+    """
+
+    def __init__(self, log: bytes, change: int, theirs: bytes) -> None:
+        super().__init__(f"log {name(log)} went two ways from change {change} on")
+        self.log = log
+        self.change = change
+        self.theirs = theirs
+
+
+class _MovedError(Error):
+    """A log has grown meanwhile."""
+
+
+class Waker(Protocol):
+    """A session, as told of what becomes safe to send."""
+
+    def published(self, logs: Iterable[bytes]) -> None:
+        """So much more of these logs can be sent now."""
+
+    def stored(self) -> None:
+        """Something was stored: there may be more to publish."""
+
+    def closing(self) -> None:
+        """The database is about to be closed."""
+
+
+def name(log: bytes) -> str:
+    """A log's uuid as text."""
+    return str(uuids.UUID(bytes=log))
+
+
+class Replica:
+    """One database, shared by all its sessions. It may be used from many threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = RLock()
+        """Who publishes, computes digests or splits logs holds it; who commits does not wait for that."""
+        self._told = Lock()
+        self._heads: dict[bytes, int] = {}
+        """Of each log the last change that is safe against power loss."""
+        self._fresh: dict[bytes, int] = {}
+        """The same, of what was stored since."""
+        self._chains: dict[bytes, Chain] = {}
+        self._sessions: list[Waker] = []
+        self._splits = 0
+        database._listeners = (*database._listeners, self)
+        with database._between_commits():
+            for log in self._logs.by_number:
+                self._fresh[log.uuid] = log.head
+
+    @property
+    def _logs(self) -> Logs:
+        return self._database._logs
+
+    # --- what becomes of the database ---------------------------------------------------------------------------------
+
+    def grown(self, logs: dict[bytes, int]) -> None:
+        """See :class:`scoutcore.database.Listener`."""
+        with self._told:
+            self._fresh.update(logs)
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.stored()
+
+    def closing(self) -> None:
+        """See :class:`scoutcore.database.Listener`."""
+        for session in list(self._sessions):
+            session.closing()
+
+    def join(self, session: Waker) -> None:
+        """From now on a session is told."""
+        with self._told:
+            self._sessions.append(session)
+
+    def leave(self, session: Waker) -> None:
+        """It is told no more."""
+        with self._told:
+            if session in self._sessions:
+                self._sessions.remove(session)
+
+    def publish(self) -> None:
+        """Make what was stored safe against power loss: only that is sent or acknowledged.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        with self._lock:
+            with self._told:
+                fresh, self._fresh = self._fresh, {}
+            if not fresh:
+                return
+            try:
+                self._database._store.publish()
+            except BaseException:
+                with self._told:
+                    self._fresh = {**fresh, **self._fresh}
+                raise
+            self._heads.update(fresh)
+            with self._told:
+                sessions = list(self._sessions)
+        for session in sessions:
+            session.published(fresh)
+
+    @property
+    def unpublished(self) -> dict[bytes, int]:
+        """The logs that have grown since, and their last changes."""
+        with self._told:
+            return dict(self._fresh)
+
+    @property
+    def splits(self) -> int:
+        """How often a log was split: what a session knows of before counts no more."""
+        return self._splits
+
+    # --- logs ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def own(self) -> bytes:
+        """The log that the database writes."""
+        own = self._logs.own
+        assert own is not None
+        return own.uuid
+
+    def held(self, log: bytes) -> Held:
+        """What is held of a log, and safe against power loss."""
+        found = self._logs.by_uuid.get(log)
+        if found is None:
+            return Held(0, 0, 0)
+        return Held(found.base, found.origin, max(self._heads.get(log, 0), found.base))
+
+    def heads(self) -> dict[bytes, Held]:
+        """What is held of every log that has anything."""
+        found = {log: self.held(log) for log in list(self._heads)}
+        return {log: held for log, held in found.items() if held.last > held.origin}
+
+    def digest(self, log: bytes, change: int) -> bytes:
+        """D of a stored change; raises as :meth:`Chain.at`."""
+        with self._lock:
+            chain = self._chains.get(log)
+            if chain is None or chain.logs is not self._logs:
+                chain = self._chains[log] = Chain(self._logs, self._logs.get(log), self._changes)
+            return chain.at(change)
+
+    def cursor(self, log: bytes, after: int) -> Cursor:
+        """A cursor that reads a log from behind a change on."""
+        return Cursor(self._logs, self._logs.get(log), self._changes, after)
+
+    def frame(self, log: bytes, change: int) -> bytes:
+        """The frame of one change; raises as :meth:`Cursor.read`."""
+        cursor = self.cursor(log, change - 1)
+        try:
+            return cursor.read(change, MAX_FRAME)[0]
+        finally:
+            cursor.close()
+
+    @property
+    def _changes(self):  # type: ignore[no-untyped-def]
+        directory = self._database._directory
+        return directory.changes if directory else None
+
+    def start_own(self) -> None:
+        """Let our next change go to a new log."""
+        self._database._submit(self._logs_start_own)
+
+    def _logs_start_own(self, commit: Commit) -> None:
+        self._logs.start_own(commit)
+
+    def begin(self, log: bytes, base: int, origin: int, digest: bytes, quota: Quota) -> None:
+        """Begin a log that is not here behind its change *base*, of which *digest* is D.
+
+        Raises:
+            ProtocolError: it is here, from elsewhere on, or there are too many.
+        """
+
+        def work(commit: Commit) -> int:
+            found = self._logs.by_uuid.get(log)
+            if found:
+                if found.origin != origin or found.head < base:
+                    raise ProtocolError(f"log {name(log)} does not begin behind change {base} here")
+                return 0
+            quota.check(1, 0, 0)
+            self._logs.add(commit, log, base, origin, digest)
+            return 1
+
+        quota.take(self._database._submit(work), 0, 0)
+
+    def settle(self, log: bytes, change: int, theirs: bytes) -> bool:
+        """Settle which way of a log keeps its name, given the other's frame of the change where they part.
+
+        Returns:
+            whether it was ours that gave way: it is a log of its own now.
+
+        Raises:
+            StorageError, CorruptError: it could not be done.
+        """
+        with self._lock:
+            if self.held(log).last < change:
+                return False
+            ours = self.frame(log, change)
+            if ours == theirs or fingerprint(ours) < fingerprint(theirs):
+                return False
+            self._splits += 1
+            self._chains.clear()
+            self._database._split(log, change)
+            self._heads.clear()
+            with self._database._between_commits(), self._told:
+                self._fresh = {one.uuid: one.head for one in self._logs.by_number}
+            return True
+
+    # --- receiving ----------------------------------------------------------------------------------------------------
+
+    def receive(self, runs: list[Run], quota: Quota) -> int:
+        """Add changes to copies of logs and merge them, all in one commit; what is here already is compared.
+
+        Returns:
+            how many changes are new.
+
+        Raises:
+            ProtocolError: what came cannot be, or is more than *quota* allows; nothing of it was applied.
+            ForkError: what came is not what is here; nothing of it was applied.
+            StorageError: the disk or LevelDB refuses; nothing of it is stored.
+        """
+        self._check_disk(quota.limits)
+        size = sum(len(run.frames) for run in runs)
+        uids: set[str] = set()
+        for run in runs:
+            self._check(run, uids)
+        while True:
+            prepared, heads = self._prepare(runs)
+            if not prepared:
+                return 0
+            try:
+                logs, troops = self._database._submit(
+                    lambda commit, prepared=prepared, heads=heads: self._add(  # type: ignore[misc]
+                        commit, prepared, heads, uids, size, quota
+                    )
+                )
+            except _MovedError:
+                continue
+            quota.take(logs, troops, size)
+            return sum(len(run.ends) for run in prepared)
+
+    def _check_disk(self, limits: Limits) -> None:
+        directory = self._database._directory
+        if directory is None:
+            return
+        try:
+            free = shutil.disk_usage(directory.path).free
+        except OSError as problem:
+            raise StorageError(f"cannot look at the disk of {directory.path}: {problem.strerror}") from problem
+        if free < limits.disk_floor:
+            raise StorageError(f"the disk has {free} bytes left: receiving stops at {limits.disk_floor}")
+
+    def _check(self, run: Run, uids: set[str]) -> None:
+        """Refuse what no writer writes; troop uids are added to *uids*."""
+        columns = run.columns
+        first, count = columns.change[0], len(columns.change)
+        if not first or columns.change != array(columns.change.typecode, range(first, first + count)):
+            raise ProtocolError(f"changes of log {name(run.log)} are out of order behind {first}")
+        at = first
+        try:
+            for subset, part in by_subset(columns):
+                at = part.change[0]
+                if subset == "troop":
+                    for change in part.to_objects():
+                        at = change.change
+                        uids.add(keys.parse_troop_key(change.key)[0])
+                        stamp_of(change)
+                    continue
+                known = self._database._rows.by_key
+                for key in dict.fromkeys(cut(part.key_data, part.key_starts, part.key_ends)):
+                    if key not in known:
+                        uids.add(keys.parse_sensor_key(key.decode())[0])
+                for readable, some in by_codec(part):
+                    if readable:
+                        at = some.change[0]
+                        codec.summarize_blocks(some.value_data, some.value_starts, some.value_ends)
+        except CodecError as problem:
+            row = bisect_right(columns.value_ends, problem.offset) if ABSENT not in columns.value_ends else 0
+            number = columns.change[min(row, count - 1)]
+            raise ProtocolError(f"change {number} of log {name(run.log)}: {problem.reason}") from None
+        except InvalidError as problem:
+            raise ProtocolError(f"change {at} of log {name(run.log)}, or one behind it: {problem}") from None
+
+    def _prepare(self, runs: list[Run]) -> tuple[list[Run], dict[bytes, int]]:
+        """What of *runs* is new, the rest having been compared; and the heads that this holds for.
+
+        Raises:
+            ProtocolError: changes are left out. ForkError: what is here already differs.
+        """
+        heads: dict[bytes, int] = {}
+        tails: dict[bytes, bytes] = {}
+        reached: dict[bytes, int] = {}
+        prepared = []
+        for run in runs:
+            log = self._logs.by_uuid.get(run.log)
+            if run.log not in heads:
+                heads[run.log] = reached[run.log] = max(self._logs.stored_head(log), log.base) if log else 0
+                tails[run.log] = log.tail if log else b""
+            head = reached[run.log]
+            if run.first > head + 1:
+                raise ProtocolError(f"change {run.first} of log {name(run.log)} follows change {head}")
+            if log and run.first <= heads[run.log]:
+                self._compare(run, log, heads[run.log])
+            rest = run.behind(head)
+            if rest is None:
+                continue
+            joined = tails[run.log] + rest.frames
+            if b"\x11\x02" + run.log in joined:
+                raise ProtocolError(f"changes of log {name(run.log)} from {rest.first} on imitate its keyframe")
+            tails[run.log] = joined[1 - MARKER_BYTES :]
+            reached[run.log] = rest.last
+            prepared.append(rest)
+        return prepared, heads
+
+    def _compare(self, run: Run, log: Log, head: int) -> None:
+        """Compare what of *run* is here already; raises ForkError."""
+        if run.first <= log.base:
+            found = run.behind(log.base)
+            if found is None:
+                return
+            run = found
+        cursor = self.cursor(run.log, run.first - 1)
+        try:
+            last = min(run.last, head)
+            done = 0
+            while cursor.after < last:
+                begin = cursor.after
+                ours, after = cursor.read(last, MIB)
+                end = run.ends[after - run.first]
+                theirs = run.frames[done:end]
+                if ours != theirs:
+                    raise self._fork(run, begin, ours)
+                done = end
+        except NotFoundError:
+            raise _MovedError from None  # a failed write, or a split, was in between
+        finally:
+            cursor.close()
+
+    def _fork(self, run: Run, after: int, ours: bytes) -> ForkError:
+        """Where our frames behind change *after* differ from those of *run*."""
+        ends = codec.scan_frames(ours).ends
+        begin, mine = run.ends[after - run.first] if after >= run.first else 0, 0
+        for number, end in enumerate(ends, after + 1):
+            theirs = run.frames[begin : run.ends[number - run.first]]
+            if theirs != ours[mine:end]:
+                break
+            begin, mine = run.ends[number - run.first], end
+        return ForkError(run.log, number, theirs)
+
+    def _add(
+        self, commit: Commit, runs: list[Run], heads: dict[bytes, int], uids: set[str], size: int, quota: Quota
+    ) -> tuple[int, int]:
+        """The work of one commit; the new logs and troops."""
+        logs, database = self._logs, self._database
+        for uuid, head in heads.items():
+            found = logs.by_uuid.get(uuid)
+            if (max(found.head, found.base) if found else 0) != head:
+                raise _MovedError
+        new = len([uuid for uuid in heads if uuid not in logs.by_uuid])
+        troops = len([uid for uid in uids if uid not in database._metadata.id_of])
+        own = logs.own is not None and any(run.log == logs.own.uuid for run in runs)
+        quota.check(new + own, troops, size)
+        if own:
+            logs.start_own(commit)  # somebody else goes on with what was ours: we do not
+        for run in runs:
+            log = logs.by_uuid.get(run.log) or logs.add(commit, run.log)
+            done = 0
+            begin = 0
+            for subset, part in by_subset(run.columns):
+                done += len(part.change)
+                end = run.ends[done - 1]
+                logs.append(commit, log, subset, run.frames[begin:end], len(part.change))
+                begin = end
+                before = self._hidden(subset, part) if database._hub else None
+                database._applier.apply(commit, log, part)
+                if before is not None:
+                    self._tell(commit, subset, part, before)
+        return new + own, troops
+
+    # --- watchers -----------------------------------------------------------------------------------------------------
+
+    def _hidden(self, subset: str, part: ChangeColumns) -> dict[str, bool]:
+        """Which of the rows of metadata that are about to be changed are hidden."""
+        if subset == "sensor":
+            return {}
+        metadata = self._database._metadata
+        hidden = {}
+        for change in part.to_objects():
+            uid, scout = keys.parse_troop_key(change.key)
+            troop = metadata.id_of.get(uid)
+            hidden[change.key] = troop is not None and metadata.is_deleted(troop, scout)
+        return hidden
+
+    def _tell(self, commit: Commit, subset: str, part: ChangeColumns, hidden: dict[str, bool]) -> None:
+        database = self._database
+        metadata = database._metadata
+        for key, was in hidden.items():
+            uid, scout = keys.parse_troop_key(key)
+            troop = metadata.id_of[uid]
+            if was and not metadata.is_deleted(troop, scout):
+                commit.reappeared.append((troop, scout))
+            elif scout is None:
+                commit.events.append(troop_of(troop, metadata.troop(troop, commit)))
+            elif not metadata.is_deleted(troop) and (row := metadata.scout(troop, scout, commit)):
+                commit.events.append(scout_of(troop, scout, row))
+        if subset != "sensor":
+            return
+        for readable, some in by_codec(part):
+            if readable:
+                commit.events += self._points(some)
+
+    def _points(self, part: ChangeColumns) -> list[Point]:
+        rows = self._database._rows.by_key
+        firsts, _, points = codec.decode_blocks(part.value_data, part.value_starts, part.value_ends)
+        texts = cut(points.data, points.starts, points.ends)
+        found = []
+        for index, key in enumerate(cut(part.key_data, part.key_starts, part.key_ends)):
+            row = rows[key]
+            for at in range(firsts[index], firsts[index + 1]):
+                clock = (points.boot[at], points.ms[at]) if points.clocked[at] else (None, None)
+                point = Point(row.troop, row.uid, row.scout, row.report, points.t[at], texts[at], *clock)
+                if self._database._shows(point, point.t):  # type: ignore[arg-type]
+                    found.append(point)
+        return found

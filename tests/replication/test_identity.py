@@ -1,0 +1,107 @@
+"""Identity under accidents: clones, backups and what third parties see of them."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+
+import pytest
+
+from scoutcore.database import Database
+from tests.replication.wire import clone, dump, logs, new, sync
+
+KEY = "k" * 32
+
+
+def first(*data: int) -> Database:
+    """A database with a troop, and some readings."""
+    db = new()
+    db.troops.create(key=KEY)
+    for value in data:
+        db.report(1, 1, "temp", value)
+    return db
+
+
+def values(db: Database) -> list[int]:
+    return sorted(point.data for point in db.history(1, 1, "temp"))
+
+
+def test_a_backup_starts_a_new_log_once_it_hears_of_what_it_lost() -> None:
+    db = first(1)
+    backup, other = clone(db), new()
+    db.report(1, 1, "temp", 2)
+    sync(db, other)
+    before = backup.id
+    sync(backup, other)
+    assert backup.id != before
+    backup.report(1, 1, "temp", 3)
+    sync(backup, other)
+    assert values(other) == values(backup) == [1, 2, 3]
+
+
+def test_twins_of_equal_content_part() -> None:
+    one = first(1)
+    other = clone(one)
+    sync(one, other)
+    assert one.id != other.id
+    one.report(1, 1, "temp", 2)
+    other.report(1, 1, "temp", 3)
+    sync(one, other)
+    assert values(one) == values(other) == [1, 2, 3]
+
+
+def test_empty_twins_part() -> None:
+    one = new()
+    other = clone(one)
+    sync(one, other)
+    assert one.id != other.id
+
+
+@pytest.mark.parametrize("third_party", [False, True])
+def test_clones_that_wrote_both_keep_all(third_party: bool) -> None:
+    one = first(1, 2)
+    other = clone(one)
+    name = one.id
+    for value in (10, 11, 12):
+        one.report(1, 1, "temp", value)
+    for value in (20, 21):
+        other.report(1, 1, "temp", value)
+    if third_party:
+        third = new()
+        for _ in range(2):
+            sync(one, third)
+            sync(other, third)
+        assert logs(third) == logs(one)
+    else:
+        sync(one, other)
+    assert values(one) == values(other) == [1, 2, 10, 11, 12, 20, 21]
+    assert dump(one) == dump(other)
+    assert logs(one) == logs(other)
+    (rest,) = [log for log, (origin, _) in logs(one).items() if origin]
+    assert rest[12] == "8", "a UUID of version 8"
+    assert one.id != other.id
+    assert [one.id, other.id].count(name) <= 1, "who lost the name writes a new log"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_number_of_clones_agree(seed: int) -> None:
+    choose = random.Random(seed)
+    found = [first()]
+    for _ in range(40):
+        chance = choose.random()
+        if chance < 0.5:
+            db = choose.choice(found)
+            if db.troops:
+                db.report(1, 1, "temp", choose.randrange(1000))
+        elif chance < 0.6 and len(found) < 6:
+            found.append(clone(choose.choice(found)))
+        elif chance < 0.65 and len(found) < 6:
+            found.append(new())
+        elif len(found) > 1:
+            sync(*choose.sample(found, 2))
+    for _ in found:
+        for pair in combinations(found, 2):
+            sync(*pair)
+    assert all(dump(db) == dump(found[0]) for db in found)
+    assert all(logs(db) == logs(found[0]) for db in found)
+    assert len({db.id for db in found}) == len(found)
