@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell script that runs the tests in the background has them ignore it, and so would all that they start."""
 
 settings.register_profile(
     "ci",

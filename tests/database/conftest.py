@@ -1,4 +1,4 @@
-"""Databases for a test: on disk, in memory, or one and the other."""
+"""Databases for a test: on disk, in memory, or one and the other. They are packed where a test does it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(params=["memory", "disk"])
 def db(request: pytest.FixtureRequest, path: Path) -> Iterator[Database]:
     """A database with troop 1, in each of the stores."""
-    with scoutcore.open(path) if request.param == "disk" else Database(MemoryStore()) as db:
+    with scoutcore.open(path, pack=False) if request.param == "disk" else Database(MemoryStore()) as db:
         db.troops.create(key=KEY, name="first")
         yield db
 
@@ -30,6 +30,6 @@ def db(request: pytest.FixtureRequest, path: Path) -> Iterator[Database]:
 @pytest.fixture
 def disk(path: Path) -> Iterator[Database]:
     """A database with troop 1, on disk."""
-    with scoutcore.open(path) as db:
+    with scoutcore.open(path, pack=False) as db:
         db.troops.create(key=KEY, name="first")
         yield db

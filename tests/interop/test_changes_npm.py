@@ -28,7 +28,7 @@ def lines(count: int) -> bytes:
 
 
 def test_every_change_and_point_of_a_packed_database(npm: Npm, tmp_path: Path) -> None:
-    with scoutcore.open(tmp_path / "a.scout") as db:
+    with scoutcore.open(tmp_path / "a.scout", pack=False) as db:
         db.troops.create(name="caf\u00e9")
         assert db.ingest(lines(REPORTS)).accepted == REPORTS
         db.scouts.update(1, 3, name="door")
@@ -61,7 +61,7 @@ def test_every_change_and_point_of_a_packed_database(npm: Npm, tmp_path: Path) -
 def test_every_change_and_point_of_a_real_mesh(npm: Npm, tmp_path: Path) -> None:
     archive = LIBRARY1.with_name("library1data.tgz")
     made = subprocess.run([sys.executable, LIBRARY1, archive], capture_output=True, check=True)
-    with scoutcore.open(tmp_path / "a.scout") as db:
+    with scoutcore.open(tmp_path / "a.scout", pack=False) as db:
         db.troops.create()
         assert db.ingest(made.stdout).accepted == 178_212
         packed = db.pack()
