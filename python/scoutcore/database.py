@@ -10,10 +10,11 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Final, Generic, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Generic, Literal, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -52,9 +53,13 @@ from scoutcore.retention import Retention, Rule
 from scoutcore.rows import Rows, counts, last_point
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
+from scoutcore.store.memory import MemoryStore
 from scoutcore.troops import Scouts, Troops, scout_of, troop_of
 from scoutcore.views import Reception, Views
 from scoutcore.watch import Event, Hub, Watch
+
+if TYPE_CHECKING:
+    from scoutcore.replication import Limits, Server, Sync, Tls
 
 T = TypeVar("T")
 Durability = Literal["process", "power"]
@@ -103,7 +108,7 @@ class _Entry(Generic[T]):
 def open(
     path: str | os.PathLike[str], *, durability: Durability = "process", create: bool = True, pack: bool = True
 ) -> Database:
-    """Open the database in directory *path*; it is created where it is missing.
+    """Open the database in directory *path*; it is created where it is missing. ``":memory:"`` is one that forgets.
 
     Args:
         create: false: where there is no database, make none.
@@ -117,9 +122,11 @@ def open(
         NotFoundError: there is none, and *create* is false.
         StorageError: the disk or LevelDB refuses.
     """
+    _check_durability(durability)
+    if path == ":memory:":
+        return Database(MemoryStore(), durability=durability)
     if not (create or (Path(path) / "format").exists()):
         raise NotFoundError(f"no scoutcore database at {os.fspath(path)}")
-    _check_durability(durability)
     directory = Directory(Path(path))
     try:
         store, recovered = open_store(directory)
@@ -713,6 +720,68 @@ class Database:
             bytes_under(self._directory.changes) if self._directory else None,
             self.packer.stats() if self.packer else None,
         )
+
+    def sync(
+        self,
+        url: str,
+        *,
+        live: bool = False,
+        pull: bool = True,
+        push: bool = True,
+        from_base: bool = False,
+        secret: bytes | None = None,
+        tls: Tls | None = None,
+        limits: Limits | None = None,
+    ) -> Sync:
+        """Bring this database and another to the same state, in the background; nothing is ever sent twice for it.
+
+        Args:
+            url: where the other is served: ``tcp://host:port``, ``tls://host:port``, or ``exec:command``, a program
+                that speaks on its standard input and output, such as ``exec:ssh gateway scoutcore sync --stdio DB``.
+            live: stay, bring over what happens from then on, and connect again when the connection is lost.
+            pull, push: take what the other has; give what is here.
+            from_base: begin a log whose oldest changes the other has dropped behind those.
+            secret: what both sides know, 16 bytes or more: strangers are kept out. It neither hides nor protects what
+                is sent: use TLS or ssh across networks.
+            tls: certificates, for ``tls://``.
+            limits: what the peer may cost.
+
+        Returns:
+            a handle: wait for it, iterate over its events, cancel it.
+
+        Raises:
+            InvalidError: an argument that cannot be right.
+        """
+        replication: Any = import_module("scoutcore.replication")  # which builds on this module
+        options = replication.options(live, pull, push, from_base, secret, limits)
+        return replication.Sync(self, url, options, tls)  # type: ignore[no-any-return]
+
+    def serve(
+        self,
+        url: str | Sequence[str] = "tcp://127.0.0.1:4747",
+        *,
+        pull: bool = True,
+        push: bool = True,
+        from_base: bool = False,
+        secret: bytes | None = None,
+        tls: Tls | None = None,
+        limits: Limits | None = None,
+    ) -> Server:
+        """Let others sync with this database, any number at once, in the background; arguments as of :meth:`sync`.
+
+        Args:
+            url: where to listen, or several; port 0 stands for one that is free. From elsewhere than this machine
+                nobody can connect without a *secret*, or *tls* that asks for certificates.
+
+        Returns:
+            a handle; ``addresses`` says where it listens.
+
+        Raises:
+            InvalidError: an argument that cannot be right. SyncError: it cannot listen there.
+        """
+        replication: Any = import_module("scoutcore.replication")
+        options = replication.options(True, pull, push, from_base, secret, limits)
+        return replication.Server(self, [url] if isinstance(url, str) else list(url), options, tls)  # type: ignore[no-any-return]
 
     def drop_changes(self, before: Time) -> int:
         """Delete the oldest changes files here, of every log, in which all was written before a time.

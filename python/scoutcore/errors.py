@@ -103,5 +103,9 @@ class ClosedError(Error):
     """The database is closed."""
 
 
+class SyncError(Error):
+    """A peer cannot be reached, or a session with it failed: what came before that is stored, and is not sent again."""
+
+
 class LaggedError(Error):
     """A watcher did not read fast enough and lost events: watch again for the current values."""

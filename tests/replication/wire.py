@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from scoutcore.database import Database
-from scoutcore.replication.replica import Replica
+from scoutcore.replication.replica import replica_of
 from scoutcore.replication.session import Ended, Event, Options, Session
 from scoutcore.store.memory import MemoryStore
 
@@ -39,8 +39,8 @@ class Wire:
         self.time = 0.0
         self.change = change
         self.sessions = [
-            Session(Replica(first), options or Options(), initiator=True, now=lambda: self.time),
-            Session(Replica(second), others or options or Options(), initiator=False, now=lambda: self.time),
+            Session(replica_of(first), options or Options(), initiator=True, now=lambda: self.time),
+            Session(replica_of(second), others or options or Options(), initiator=False, now=lambda: self.time),
         ]
         self.carried: list[list[bytes]] = [[], []]
         """What each side has sent."""

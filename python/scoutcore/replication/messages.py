@@ -135,8 +135,7 @@ _KEYS: Final[dict[type[msgspec.Struct], str]] = {
     Failure: "error",
 }
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Message]]] = {
-    key: msgspec.json.Decoder(kind)
-    for kind, key in _KEYS.items()
+    key: msgspec.json.Decoder(kind) for kind, key in _KEYS.items()
 }
 
 

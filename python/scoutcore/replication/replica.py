@@ -147,8 +147,18 @@ def name(log: bytes) -> str:
     return str(uuids.UUID(bytes=log))
 
 
+_making = Lock()
+
+
+def replica_of(database: Database) -> Replica:
+    """The one replica of a database."""
+    with _making:
+        found = [one for one in database._listeners if isinstance(one, Replica)]
+        return found[0] if found else Replica(database)
+
+
 class Replica:
-    """One database, shared by all its sessions. It may be used from many threads."""
+    """One database, shared by all its sessions: :func:`replica_of`. It may be used from many threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

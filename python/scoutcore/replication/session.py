@@ -100,6 +100,8 @@ class Ended:
     """Why, if something was wrong."""
     again: bool = False
     """Another one should begin at once: a log was split."""
+    lost: bool = False
+    """The connection was lost; nothing was wrong with what was said."""
 
 
 Event = Connected | Progress | InSync | Problem | Ended
@@ -286,7 +288,10 @@ class Session:
 
     def lost(self, reason: str | None = None) -> None:
         """The connection is gone."""
-        self._end(reason or (None if self._said_bye else "the connection was lost"))
+        if reason is None and self._said_bye:
+            self._end(None)
+        else:
+            self._end(reason or "the connection was lost", lost=True)
 
     def stop(self) -> None:
         """End it in good order."""
@@ -320,7 +325,7 @@ class Session:
             self._said_bye = True
             self._say(Bye(again))
 
-    def _end(self, error: str | None, again: bool = False) -> None:
+    def _end(self, error: str | None, again: bool = False, lost: bool = False) -> None:
         if self._state == "ended":
             return
         self._state = "ended"
@@ -329,7 +334,7 @@ class Session:
             if theirs.cursor:
                 theirs.cursor.close()
         self._pending = b""
-        self._events += [self.progress, Ended(error, again)]
+        self._events += [self.progress, Ended(error, again, lost)]
 
     def _fail(self, problem: Error) -> None:
         """End the session for a reason, and say so."""

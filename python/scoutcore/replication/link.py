@@ -1,0 +1,170 @@
+"""Runs a session over a pair of asyncio streams, whatever they are: a socket, TLS, a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from scoutcore.replication.replica import MIB, Replica
+from scoutcore.replication.session import Connected, Ended, Event, Options, Session
+
+T = TypeVar("T")
+
+BUFFER_BYTES: Final = 1 * MIB
+"""What is kept of what has come and was not taken yet, and of what goes out and was not taken by the peer: each."""
+_FAREWELL: Final = 2.0
+"""Seconds that the peer has to read our last words."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a peer is waited for, in seconds."""
+
+    introduction: float = 15.0
+    """Until it has introduced itself."""
+    silence: float = 60.0
+    """For anything to come, or for what is sent to be taken."""
+    keep_alive: float = 20.0
+    """After so long without anything to say it is told that we are here."""
+
+
+class Link:
+    """One session and the streams that carry it."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        options: Options,
+        *,
+        initiator: bool,
+        told: Callable[[Event], None] = lambda _: None,
+        timing: Timing | None = None,
+    ) -> None:
+        """Make the session; *told* is called with what happens, by the event loop's thread."""
+        self._loop = asyncio.get_running_loop()
+        self._wanted = asyncio.Event()
+        """There may be something to send."""
+        self._sent = asyncio.Event()
+        """Something was sent since it was looked at."""
+        self._turn = asyncio.Lock()
+        self._told = told
+        self._timing = timing or Timing()
+        self._ended = Ended("it was not begun")
+        self.connected = False
+        self.session = Session(replica, options, initiator=initiator, wake=self._wake)
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._wanted.set)
+
+    async def _call(self, call: Callable[..., T], *args: Any) -> T:
+        """Run a call of the session in a worker thread: it may wait for the disk."""
+        async with self._turn:
+            result = await asyncio.to_thread(call, *args)
+            for event in self.session.events():
+                self.connected |= isinstance(event, Connected)
+                if isinstance(event, Ended):
+                    self._ended = event
+                self._told(event)
+            return result
+
+    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Ended:
+        """Run the session to its end, and close the streams; cancelled, it says good-bye."""
+        writer.transport.set_write_buffer_limits(high=BUFFER_BYTES)
+        receiving = asyncio.create_task(self._receive(reader))
+        sending = asyncio.create_task(self._send(writer))
+        try:
+            await asyncio.wait((receiving, sending), return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                self._wanted.set()
+                await asyncio.wait_for(asyncio.shield(sending), self._timing.silence)
+        except asyncio.TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            await self._call(self.session.stop)
+            self._wanted.set()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(sending), _FAREWELL)
+            raise
+        finally:
+            receiving.cancel()
+            sending.cancel()
+            done = await asyncio.gather(receiving, sending, return_exceptions=True)
+            failed = [one for one in done if isinstance(one, Exception) and not isinstance(one, OSError)]
+            await self._call(self.session.lost, str(failed[0]) if failed else None)
+            await self._farewell(reader, writer)
+        return self._ended
+
+    async def _receive(self, reader: asyncio.StreamReader) -> None:
+        session, timing = self.session, self._timing
+        begun = time.monotonic()
+        while not session.ended:
+            patience = timing.silence
+            if not self.connected:
+                patience = min(patience, begun + timing.introduction - time.monotonic())
+            try:
+                data = await asyncio.wait_for(reader.read(BUFFER_BYTES), max(patience, 0.0))
+            except asyncio.TimeoutError:
+                reason = "nothing was heard of the peer for too long"
+                await self._call(session.lost, reason)
+                break
+            except OSError as problem:
+                await self._call(session.lost, f"the connection was lost: {problem.strerror or problem}")
+                break
+            if not data:
+                await self._call(session.lost)
+                break
+            await self._call(session.receive, data)
+            self._wanted.set()
+            while session.crowded and not session.ended:
+                self._sent.clear()
+                await self._sent.wait()
+
+    async def _send(self, writer: asyncio.StreamWriter) -> None:
+        session, timing = self.session, self._timing
+        said = time.monotonic()
+        while True:
+            self._wanted.clear()
+            data = await self._call(session.output)
+            self._sent.set()
+            if data:
+                try:
+                    writer.write(data)
+                    await asyncio.wait_for(writer.drain(), timing.silence)
+                except asyncio.TimeoutError:
+                    await self._call(session.lost, "the peer takes nothing any more")
+                    writer.transport.abort()
+                    return
+                except OSError as problem:
+                    await self._call(session.lost, f"the connection was lost: {problem.strerror or problem}")
+                    return
+                said = time.monotonic()
+                continue
+            if session.ended:
+                return
+            due = said + timing.keep_alive
+            if session.waiting is not None:
+                due = min(due, session.waiting)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), max(due - time.monotonic(), 0.001))
+            if time.monotonic() >= said + timing.keep_alive:
+                await self._call(session.keep_alive)
+
+    async def _farewell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Close the streams, so that the peer still reads what was said last."""
+        with suppress(OSError, asyncio.TimeoutError, RuntimeError):
+            if writer.can_write_eof():
+                writer.write_eof()
+                await asyncio.wait_for(_read_off(reader), _FAREWELL)
+        writer.close()
+        with suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), _FAREWELL)
+
+
+async def _read_off(reader: asyncio.StreamReader) -> None:
+    while await reader.read(BUFFER_BYTES):
+        pass

@@ -1,0 +1,121 @@
+"""Being there for peers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import Final
+
+from scoutcore.database import Database
+from scoutcore.errors import SyncError
+from scoutcore.replication import tcp
+from scoutcore.replication.handle import Handle
+from scoutcore.replication.link import Link, Timing
+from scoutcore.replication.replica import replica_of
+from scoutcore.replication.session import Event, Options
+from scoutcore.replication.tcp import Tls
+from scoutcore.replication.urls import parse_address
+
+MAX_PEERS: Final = 1000
+_log = logging.getLogger("scoutcore")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What happened with a peer."""
+
+    peer: str
+    """Where it is."""
+    event: Event
+
+
+class Server(Handle[Told]):
+    """Listens for peers: :meth:`scoutcore.Database.serve` makes one.
+
+    Attributes:
+        addresses: where it listens, as peers have to say it; port 0 has become one that was free.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        urls: list[str],
+        options: Options,
+        tls: Tls | None = None,
+        timing: Timing | None = None,
+        max_peers: int = MAX_PEERS,
+    ) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self._replica = replica_of(database)
+        self._options = options
+        self._tls = tls
+        self._timing = timing or Timing()
+        self._max_peers = max_peers
+        self._wanted = [parse_address(url) for url in urls]
+        for address in self._wanted:
+            tcp.check_listener(address, tls, options.secret)
+            if address.tls:
+                (tls or Tls()).context(server=True)
+        self._peers: set[asyncio.Task[None]] = set()
+        self._ready = Flag()
+        self._begin(self._work)
+        self._ready.wait()
+        if self._error:
+            raise self._error
+
+    @property
+    def peers(self) -> int:
+        """How many are connected."""
+        return len(self._peers)
+
+    async def _work(self) -> None:
+        servers = []
+        try:
+            for wanted in self._wanted:
+                try:
+                    server, address = await tcp.listen(wanted, self._tls, self._accept, self._timing.introduction)
+                except OSError as problem:
+                    raise SyncError(f"cannot listen on {wanted}: {problem.strerror or problem}") from None
+                servers.append(server)
+                self.addresses.append(str(address))
+            self._ready.set()
+            await asyncio.Event().wait()
+        except SyncError as problem:
+            self._error = problem
+            raise
+        finally:
+            for server in servers:
+                server.close()
+            peers = list(self._peers)
+            for peer in peers:
+                peer.cancel()
+            await asyncio.gather(*peers, return_exceptions=True)
+            self._ready.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._peers) >= self._max_peers:
+            writer.transport.abort()
+            return
+        self._peers.add(task)
+        where = writer.get_extra_info("peername")
+        peer = f"{where[0]}:{where[1]}" if where else "a peer"
+        try:
+            with suppress(asyncio.CancelledError):
+                link = Link(
+                    self._replica,
+                    self._options,
+                    initiator=False,
+                    told=lambda event: self._tell(Told(peer, event)),
+                    timing=self._timing,
+                )
+                await link.run(reader, writer)
+        except Exception:
+            _log.exception("the session with %s failed", peer)
+        finally:
+            self._peers.discard(task)
