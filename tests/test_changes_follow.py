@@ -125,12 +125,14 @@ def test_a_writer_at_work(tmp_path: Path) -> None:
     writer.append(frames(1, [50]), 1)
 
     def append() -> None:
-        for first in range(2, count + 1, 7):
-            sizes = [50] * min(7, count + 1 - first)
-            writer.append(frames(first, sizes), len(sizes))
-        stop.set()
+        try:
+            for first in range(2, count + 1, 7):
+                sizes = [50] * min(7, count + 1 - first)
+                writer.append(frames(first, sizes), len(sizes))
+        finally:
+            stop.set()
 
-    thread = threading.Thread(target=append)
+    thread = threading.Thread(target=append, daemon=True)
     thread.start()
     found = [change.change for change in changes.open(log).follow(poll=0.001, stop=stop)]
     thread.join()

@@ -26,6 +26,7 @@ click = pytest.importorskip("click")
 pytest.importorskip("rich")
 
 from scoutcore.cli import app, arguments  # noqa: E402
+from tests.waiting import killed_at_the_end  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "cli.md").read_text()
@@ -624,7 +625,7 @@ def test_log_cat_from_a_change_and_on(db: Path) -> None:
     data = file.read_bytes()
     file.write_bytes(data[:-1])
     follower = command("log", "cat", file.parent, "--json", "--from", 4, "--follow")
-    with subprocess.Popen(follower, stdout=subprocess.PIPE) as process:
+    with killed_at_the_end(subprocess.Popen(follower, stdout=subprocess.PIPE)) as process:
         assert process.stdout is not None
         seen = [json.loads(process.stdout.readline()) for _ in range(2)]
         with file.open("ab") as end:

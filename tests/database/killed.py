@@ -17,6 +17,7 @@ from pathlib import Path
 
 from scoutcore import changes, database, packer
 from scoutcore.store import leveldb
+from tests.waiting import wait_until
 
 KEY = "the key of the troop that is killed"
 Act = Callable[[Path, Callable[[], None]], None]
@@ -116,8 +117,7 @@ def pack_in_the_background(path: Path, acknowledge: Callable[[], None]) -> None:
         arm()
         db.report(1, 7, "temp", "while it packs")
         acknowledge()
-        while any(log.packed < log.head for log in db.stats().logs):
-            pass
+        wait_until(lambda: all(log.packed == log.head for log in db.stats().logs))
 
 
 def reopen(path: Path, acknowledge: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from scoutcore.errors import FormatError, LockedError, NotFoundError, StorageErr
 from tests.database.child import start
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of
+from tests.waiting import killed_at_the_end
 
 OPEN = """
 import sys, scoutcore
@@ -35,7 +36,7 @@ def listing(path: Path) -> list[tuple[str, bytes | None]]:
 
 
 def test_a_second_process_is_told_the_first_ones_pid(path: Path) -> None:
-    with start(OPEN, path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with killed_at_the_end(start(OPEN, path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)) as process:
         assert process.stdout
         assert process.stdout.readline() == "open\n"
         with pytest.raises(LockedError, match=f"is open in process {process.pid}.*scoutcore serve") as caught:

@@ -20,6 +20,7 @@ from tests.database.child import run
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of
 from tests.database.test_store import Refusing
+from tests.waiting import wait_until
 
 
 def break_next_write(db: Database) -> None:
@@ -86,7 +87,7 @@ def test_watchers_hear_only_of_what_is_stored(disk: Database) -> None:
 def test_those_who_share_the_commit_all_hear_of_it(disk: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     store = disk._store
     write = store.write
-    waiting = threading.Event()
+    begun, waiting = threading.Event(), threading.Event()
     failures = []
 
     def report(number: int) -> None:
@@ -97,7 +98,8 @@ def test_those_who_share_the_commit_all_hear_of_it(disk: Database, monkeypatch: 
 
     def slow(puts: Any, sync: bool) -> None:
         monkeypatch.setattr(store, "write", fail)
-        waiting.wait(10)
+        begun.set()
+        waiting.wait(60)
         write(puts, sync)
 
     def fail(puts: Any, sync: bool) -> None:
@@ -105,15 +107,16 @@ def test_those_who_share_the_commit_all_hear_of_it(disk: Database, monkeypatch: 
         raise StorageError("the disk is gone")
 
     monkeypatch.setattr(store, "write", slow)
-    threads = [threading.Thread(target=report, args=[number]) for number in range(5)]
+    threads = [threading.Thread(target=report, args=[number], daemon=True) for number in range(5)]
     threads[0].start()
+    assert begun.wait(60), "the first is alone in its commit"
     for thread in threads[1:]:
         thread.start()
-    while len(disk._queue) < 4:
-        pass
+    wait_until(lambda: len(disk._queue) == 4)
     waiting.set()
     for thread in threads:
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive()
     assert len(failures) == 4
     assert {text for _, text in failures} == {"the disk is gone"}
     stored = {scout for _, scout, *_ in disk.counts()}

@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from scoutcore import ndjson
 from scoutcore.database import Database
 from scoutcore.errors import InvalidError
-from scoutcore.ndjson import MAX_LINE, read_chunks
+from scoutcore.ndjson import BATCH_BYTES, MAX_LINE, read_chunks
+from tests.waiting import wait_until
 
 LINE = b'{"troop":1,"scout":1,"report":"temp","data":1}\n'
+COUNT = BATCH_BYTES // len(LINE) + 10_000
+"""More than are read at a time."""
 
 
 class Slow(io.RawIOBase):
@@ -109,7 +112,7 @@ def test_what_a_pipe_has_is_stored_when_it_pauses(db: Database, stream: tuple[io
             stored.append(size)
             arrived.notify()
 
-    thread = threading.Thread(target=lambda: db.ingest(file, progress=progress))  # type: ignore[arg-type]
+    thread = threading.Thread(target=lambda: db.ingest(file, progress=progress), daemon=True)  # type: ignore[arg-type]
     thread.start()
     for number in range(1, 4):
         os.write(other, LINE * 10 + LINE[:20])
@@ -117,9 +120,7 @@ def test_what_a_pipe_has_is_stored_when_it_pauses(db: Database, stream: tuple[io
             assert arrived.wait_for(lambda number=number: sum(stored) >= number * 10 * len(LINE), 20)  # type: ignore[misc]
         assert sum(points for *_, points, _ in db.counts()) == 10 * number + (number - 1)
         os.write(other, LINE[20:])
-        while sum(points for *_, points, _ in db.counts()) < 11 * number:
-            with arrived:
-                arrived.wait(0.05)
+        wait_until(lambda number=number: sum(points for *_, points, _ in db.counts()) >= 11 * number)  # type: ignore[misc]
     os.write(other, LINE[:-1])
     os.close(other)
     thread.join(20)
@@ -129,16 +130,16 @@ def test_what_a_pipe_has_is_stored_when_it_pauses(db: Database, stream: tuple[io
 
 def test_a_file(db: Database, tmp_path: Path) -> None:
     path = tmp_path / "reports.ndjson"
-    path.write_bytes(LINE * 200_000)
+    path.write_bytes(LINE * COUNT)
     sizes: list[int] = []
-    assert db.ingest(path, progress=lambda _, size: sizes.append(size)).accepted == 200_000
-    assert sum(sizes) == len(LINE) * 200_000
+    assert db.ingest(path, progress=lambda _, size: sizes.append(size)).accepted == COUNT
+    assert sum(sizes) == len(LINE) * COUNT
     assert len(sizes) > 1
     with path.open("rb") as file:
-        assert db.ingest(file).accepted == 200_000
+        assert db.ingest(file).accepted == COUNT
     with path.open("rb", buffering=0) as raw:
-        assert db.ingest(raw).accepted == 200_000
-    assert sum(points for *_, points, _ in db.counts()) == 600_000
+        assert db.ingest(raw).accepted == COUNT
+    assert sum(points for *_, points, _ in db.counts()) == 3 * COUNT
 
 
 def test_a_file_of_text(db: Database) -> None:

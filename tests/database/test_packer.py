@@ -22,15 +22,9 @@ from tests.database.child import run
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of, files_of, packed_anew
 from tests.database.test_failed_write import break_next_write
+from tests.waiting import wait_until
 
 SMALL = {"interval_bytes": 1_000, "file_bytes": 5_000}
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not reached():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def unpacked(db: Database) -> int:
@@ -87,6 +81,7 @@ def test_it_packs_by_itself_and_gives_the_same_files(db: Database, path: Path, t
 
 def test_a_little_waits_and_a_lot_does_not(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packer, "_ENOUGH_BYTES", 50_000)
+    monkeypatch.setattr(packer, "_PATIENCE", 3600.0)
     with scoutcore.open(path) as db:
         db.troops.create(key="k" * 32)
         db.report(1, 1, "temp", 1)

@@ -113,11 +113,11 @@ def test_next_id_serially(db: Database) -> None:
 def test_next_id_in_parallel(db: Database) -> None:
     """nextid.js: can generate increment ids in parallel."""
     found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(db.troops.create().id)) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(db.troops.create().id), daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert sorted(found) == list(range(1, 9))
 
 

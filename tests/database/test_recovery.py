@@ -83,7 +83,7 @@ def test_a_torn_tail_is_a_clean_prefix(tmp_path: Path) -> None:
         shutil.copytree(path, torn)
         with (torn / "db" / newest.name).open("r+b") as file:
             file.truncate(cut)
-        with scoutcore.open(torn) as db:
+        with scoutcore.open(torn, pack=False) as db:
             content = dump(db)
             recovery.rebuild(db._store, db._directory.identity, db._directory.changes)
             db._load()
@@ -94,12 +94,12 @@ def test_a_torn_tail_is_a_clean_prefix(tmp_path: Path) -> None:
 def test_views_are_built_anew_from_packed_and_unpacked_log(tmp_path: Path) -> None:
     path = tmp_path / "a.scout"
     fill(path, 3)
-    with scoutcore.open(path) as db:
+    with scoutcore.open(path, pack=False) as db:
         db.pack()
         db.scouts.delete(1, 2)
         key = db.troops.assign_key(1)
     fill(path, 2)
-    with scoutcore.open(path) as db:
+    with scoutcore.open(path, pack=False) as db:
         before, counts = dump(db), list(db.counts())
         records = list(db._store.scan(b"", b"\xff"))
         recovery.rebuild(db._store, db._directory.identity, db._directory.changes)

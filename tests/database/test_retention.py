@@ -350,7 +350,7 @@ def test_it_opens_where_floors_cannot_be_stored(
 
 def fill(path: Path, blocks: int) -> None:
     """A row with many blocks, each of its readings heard twice, the second time later."""
-    with scoutcore.open(path) as db:
+    with scoutcore.open(path, pack=False) as db:
         db.troops.create(key=KEY)
         for offset in (0, 7):
             db.ingest(
@@ -376,8 +376,8 @@ def test_built_anew_it_is_the_same(path: Path) -> None:
 def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(path, 16)
-    monkeypatch.setattr(keeper, "_BLOCKS", 4)
+    fill(path, 8)
+    monkeypatch.setattr(keeper, "_BLOCKS", 2)
 
     class Interrupted(BaseException):
         pass
@@ -392,10 +392,10 @@ def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
             sizes.append(len(puts))
             real(self, puts, sync)
 
-        with monkeypatch.context() as patch, scoutcore.open(trial) as db:
+        with monkeypatch.context() as patch, scoutcore.open(trial, pack=False) as db:
             real = LevelDBStore.write
             patch.setattr(LevelDBStore, "write", write)
-            db.expire(before=512 * 15 * MINUTE)
+            db.expire(before=512 * 7 * MINUTE)
         return max(sizes), len(sizes)
 
     whole = tmp_path / "whole.scout"

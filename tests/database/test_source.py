@@ -144,7 +144,7 @@ def test_the_packer_at_the_same_time(disk: Database, cursor: Cursors) -> None:
         except BaseException as problem:
             problems.append(problem)
 
-    worker = threading.Thread(target=pack)
+    worker = threading.Thread(target=pack, daemon=True)
     worker.start()
     sources = [cursor(disk) for _ in range(3)]
     read = [b""] * 3
@@ -155,7 +155,8 @@ def test_the_packer_at_the_same_time(disk: Database, cursor: Cursors) -> None:
                 read[number] += sources[number].read(head, room)[0]
     finally:
         done.set()
-        worker.join()
+        worker.join(60)
+    assert not worker.is_alive()
     assert problems == []
     disk.pack()
     whole = rest(cursor(disk))

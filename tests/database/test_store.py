@@ -143,7 +143,7 @@ def test_readers_while_leveldb_is_opened_afresh(store: LevelDBStore) -> None:
                 problems.append(problem)
                 return
 
-    threads = [threading.Thread(target=read) for _ in range(4)]
+    threads = [threading.Thread(target=read, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for _ in range(20):
@@ -152,7 +152,8 @@ def test_readers_while_leveldb_is_opened_afresh(store: LevelDBStore) -> None:
             store.write({b"a": b""}, sync=False)
     stop.set()
     for thread in threads:
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive()
     assert not problems
     assert refused
 

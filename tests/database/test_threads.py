@@ -36,7 +36,7 @@ def at_once(work: Callable[[int], Any], count: int = THREADS) -> list[Any]:
         except BaseException as problem:
             problems.append(problem)
 
-    threads = [threading.Thread(target=run, args=[number]) for number in range(count)]
+    threads = [threading.Thread(target=run, args=[number], daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -62,7 +62,7 @@ def test_threads_report(path: Path, durability: Any) -> None:
         with db.watch() as watch:
             heard: list[scoutcore.Point] = []
             listener = threading.Thread(
-                target=lambda: heard.extend(one for one in watch if not isinstance(one, Synced))
+                target=lambda: heard.extend(one for one in watch if not isinstance(one, Synced)), daemon=True
             )
             listener.start()
 

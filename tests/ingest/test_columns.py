@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import scoutcore
+from scoutcore.column_ingest import BATCH_ROWS
 from scoutcore.errors import IngestError, InvalidError
 
 SERIES = [(1, 7, "temp"), (1, 8, "hum"), (1, 9, "never used")]
@@ -23,7 +24,7 @@ def db(tmp_path: Path):
 
 
 @pytest.mark.parametrize("clocked", [False, True])
-@pytest.mark.parametrize("count", [0, 1, 120_001])
+@pytest.mark.parametrize("count", [0, 1, BATCH_ROWS + 1])
 def test_the_same_as_ndjson(db: scoutcore.Database, tmp_path: Path, count: int, clocked: bool) -> None:
     codes = np.arange(count, dtype=np.uint32) % 2 ^ 1
     t = 1_700_000_000_000_000 + np.arange(count) * 500_000
