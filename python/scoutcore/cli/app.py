@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,13 +14,23 @@ from scoutcore.cli.arguments import INTERRUPTED, NOBODY_READS
 from scoutcore.cli.output import printable, say
 from scoutcore.errors import Error
 
+_REPLICATION: Final = ("sync", "serve", "watch")
+
 
 class Program(click.Group):
     """A group whose commands may raise what the library raises: the user sees one line of it."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The commands in the order in which one needs them."""
-        return list(self.commands)
+        return [*self.commands, *(name for name in _REPLICATION if name not in self.commands)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """A command; what only some need, such as asyncio and TLS, is loaded with theirs."""
+        if name in _REPLICATION and name not in self.commands:
+            from scoutcore.cli import replication
+
+            self.add_command(getattr(replication, name))
+        return super().get_command(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -74,8 +84,8 @@ def program() -> None:
       scoutcore demo
       scoutcore COMMAND --help
 
-    Exit codes: 0 done; 1 it failed, and said why; 2 the command line is wrong; 3 some reports were rejected (ingest);
-    130 interrupted; 141 nobody reads the output any more.
+    Exit codes: 0 done; 1 it failed, and said why; 2 the command line is wrong; 3 some reports were rejected (ingest),
+    or a peer could not give or take all (sync); 130 interrupted; 141 nobody reads the output any more.
     """  # noqa: D301
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

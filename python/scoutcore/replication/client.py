@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import ssl
 from dataclasses import dataclass
@@ -116,7 +117,8 @@ class Sync(Handle["Event | Retrying"]):
         except ssl.SSLCertVerificationError as problem:
             return Ended(f"cannot be trusted: {problem.verify_message}", lost=True)
         except OSError as problem:
-            return Ended(f"cannot be reached: {problem.strerror or problem}", lost=True)
+            reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else problem.strerror or problem
+            return Ended(f"cannot be reached: {reason}", lost=True)
         link = self._link = Link(self._replica, self._options, initiator=True, told=self._told, timing=self._timing)
         try:
             ended = await link.run(*streams)
