@@ -95,7 +95,7 @@ class Listener(Protocol):
         """The database is about to be closed."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry(Generic[T]):
     """Something that a caller wants in the next commit, and what became of it."""
 
@@ -265,6 +265,9 @@ class Database:
                     if not entry.done:
                         with self._queue_lock:
                             entries, self._queue = self._queue, []
+                        if entry not in entries:  # the thread that took it was interrupted outside its commit
+                            entry.error = entry.error or StorageError("the commit was interrupted")
+                            entry.done = True
                         self._commit(entries)
                 finally:
                     self._commit_lock.release()
@@ -655,7 +658,7 @@ class Database:
             raise InvalidError("a scout is watched in a troop: give both")
         if scout is not None:
             keys.check_number("scout", scout)
-        with self._commit_lock:  # nothing may happen between the current values and what follows
+        with self._between_commits():  # nothing may happen between the current values and what follows
             watch = Watch(self._hub, troop, scout, self._current(troop, scout))
             self._hub.add(watch)
         return watch

@@ -85,8 +85,12 @@ class Packer:
             self._store.publish()  # what was stored by then; what comes later waits for the next time
             packed = 0
             for uuid, head in heads.items():
-                while not interrupted():
-                    with self._lock:
+                while True:
+                    with self._lock:  # who has paused or closed it, and then this lock, knows that no step follows
+                        if self._closed:
+                            raise ClosedError("the database is closed")
+                        if interrupted():
+                            break
                         changes, size = self._step(self.logs.get(uuid), head, interrupted)
                     if not changes:
                         break
@@ -211,9 +215,10 @@ class Packer:
 
     def _stop_for(self, reason: str) -> None:
         with self._changed:
-            if self._problem is None:
-                _log.warning("packing stopped, and is tried again every %d s: %s", _RETRY, reason)
-            self._problem = reason, self._problem[1] if self._problem else system_time()
+            before = self._problem
+            self._problem = reason, before[1] if before else system_time()
+        if before is None:  # whoever logs may take its time, or ask the packer something
+            _log.warning("packing stopped, and is tried again every %d s: %s", _RETRY, reason)
 
     def pause(self) -> AbstractContextManager[object]:
         """Pack nothing, except by hand, until :meth:`resume`, or the end of the ``with`` block that this begins."""

@@ -17,7 +17,7 @@ import pytest
 import scoutcore
 from scoutcore import changes, packer
 from scoutcore.database import Database
-from scoutcore.errors import StorageError
+from scoutcore.errors import ClosedError, StorageError
 from tests.database.child import run
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of, files_of, packed_anew
@@ -117,6 +117,56 @@ def test_pause(db: Database, path: Path) -> None:
     db.packer.resume()
     db.packer.resume()
     wait_until(lambda: is_packed(db))
+
+
+@pytest.mark.parametrize("ending", ["paused", "closed"])
+def test_no_step_begins_after_it_was(path: Path, eager: None, ending: str) -> None:
+    """Who packs had just looked whether it may, and waits for the step under way."""
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        assert db.packer
+        worker = db.packer
+        ends: list[Any] = []
+
+        def pack() -> None:
+            try:
+                ends.append(worker._pack(worker._interrupted) if ending == "paused" else worker.pack())
+            except ClosedError as problem:
+                ends.append(str(problem))
+
+        thread = threading.Thread(target=pack, daemon=True)
+        with worker._lock:
+            thread.start()
+            time.sleep(0.1)
+            worker._pauses, worker._closed = int(ending == "paused"), ending == "closed"
+        thread.join(20)
+        assert ends == [0 if ending == "paused" else "the database is closed"]
+        assert not list((path / "changes").glob("*/*"))
+        worker._pauses, worker._closed = 0, False
+        assert db.pack() == 1
+
+
+def test_whoever_logs_that_it_stopped_may_take_its_time(
+    db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    def emit(record: Any) -> bool:
+        held.set()
+        return go_on.wait(20)
+
+    monkeypatch.setattr(changes.Writer, "_flush", refuse(28))
+    caplog.handler.addFilter(emit)
+    try:
+        fill(db, 1, 3)
+        assert held.wait(20)
+        reporting = threading.Thread(target=fill, args=[db, 2, 3], daemon=True)
+        reporting.start()
+        reporting.join(10)
+        assert not reporting.is_alive()
+    finally:
+        go_on.set()
+        caplog.handler.removeFilter(emit)
 
 
 def test_not_at_all(path: Path, eager: None) -> None:

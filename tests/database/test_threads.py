@@ -18,6 +18,7 @@ from scoutcore.errors import ClosedError, CorruptError, ExistsError
 from scoutcore.watch import Synced
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of
+from tests.waiting import wait_until
 
 THREADS = 10
 REPORTS = 60
@@ -147,6 +148,33 @@ def test_callers_share_commits(disk: Database, monkeypatch: pytest.MonkeyPatch) 
     at_once(lambda number: [disk.report(1, number, "temp", n) for n in range(10)])
     assert len(commits) < 40
     assert sum(points for *_, points, _ in disk.counts()) == 100
+
+
+def test_ctrl_c_before_a_commit_begins_ends_no_other_caller(disk: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(entries: list[_Entry[Any]]) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    ends: list[BaseException] = []
+
+    def report() -> None:
+        try:
+            disk.report(1, 1, "temp", 1)
+        except BaseException as problem:
+            ends.append(problem)
+
+    monkeypatch.setattr(disk, "_commit", interrupted)
+    threads = [threading.Thread(target=report, daemon=True) for _ in range(2)]
+    with disk._commit_lock:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(disk._queue) == 2)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert [str(problem) or type(problem) for problem in ends] == [KeyboardInterrupt, "the commit was interrupted"]
+    disk.report(1, 1, "temp", 2)
+    assert [point.data for point in disk.history(1, 1, "temp")] == [2]
 
 
 def test_closed_while_others_write_and_read(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import scoutcore
 from scoutcore import Point, Scout, Troop, watch
 from scoutcore.database import Database
-from scoutcore.errors import InvalidError, LaggedError, NotFoundError, StorageError
+from scoutcore.errors import ClosedError, InvalidError, LaggedError, NotFoundError, StorageError
 from scoutcore.watch import Event, Synced, Watch
 from tests.database.test_failed_write import break_next_write
 from tests.waiting import wait_until
@@ -223,6 +223,12 @@ def test_the_end(path: Path, ends: str) -> None:
         if ends == "the watch":
             db.report(1, 1, "r", "unseen")
             assert not db._hub
+
+
+def test_a_closed_database_is_not_watched(db: Database) -> None:
+    db.close()
+    with pytest.raises(ClosedError):
+        db.watch()
 
 
 def test_the_values_are_of_one_moment(disk: Database) -> None:
