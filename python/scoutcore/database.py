@@ -220,6 +220,8 @@ class Database:
         for listener in self._listeners:
             listener.closing()
         self._keeper.close()
+        if self.packer:
+            self.packer.close()  # before the lock: its worker may tell somebody who reports that, here
         with self._commit_lock:
             if not self._closed:
                 self._end()
@@ -227,8 +229,6 @@ class Database:
     def _end(self) -> None:
         self._closed = True
         self._hub.close()
-        if self.packer:
-            self.packer.close()
         self._store.close()
         if self._directory:
             self._directory.close()

@@ -169,6 +169,35 @@ def test_whoever_logs_that_it_stopped_may_take_its_time(
         caplog.handler.removeFilter(emit)
 
 
+def test_what_is_logged_may_be_reported_while_it_is_closed(
+    path: Path, eager: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = scoutcore.open(path)
+    db.troops.create(key="k" * 32)
+    begun = threading.Event()
+
+    def emit(record: Any) -> bool:
+        begun.set()
+        time.sleep(0.1)
+        with suppress(ClosedError):
+            db.report(1, 1, "log", record.getMessage())
+        return True
+
+    monkeypatch.setattr(changes.Writer, "_flush", refuse(28))
+    caplog.handler.addFilter(emit)
+    try:
+        fill(db, 1, 3)
+        assert begun.wait(20)
+        closing = threading.Thread(target=db.close, daemon=True)
+        closing.start()
+        closing.join(20)
+        assert not closing.is_alive()
+    finally:
+        caplog.handler.removeFilter(emit)
+    with scoutcore.open(path, pack=False) as db:
+        assert db.last(1, 1, "log") is not None
+
+
 def test_not_at_all(path: Path, eager: None) -> None:
     with scoutcore.open(path, pack=False) as db:
         db.troops.create(key="k" * 32)
