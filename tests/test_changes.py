@@ -110,7 +110,8 @@ def test_any_steps_give_the_same_bytes(tmp_path: Path, seed: int) -> None:
 def test_bytes_behind_the_position_are_cut_off(tmp_path: Path) -> None:
     directory = write(tmp_path / "log", [(frames(1, [50]), 1)])
     (path,) = directory.glob("*")
-    position = changes.Position(1, 1, path.stat().st_size, 0)
+    head = changes.digest_of(bytes(16), path.read_bytes()).digest()
+    position = changes.Position(1, 1, path.stat().st_size, 0, head=head)
     with path.open("ab") as file:
         file.write(b"torn")
     writer = changes.Writer(directory, UUID, position)
@@ -119,6 +120,19 @@ def test_bytes_behind_the_position_are_cut_off(tmp_path: Path) -> None:
     assert content(directory) == content(write(tmp_path / "whole", [(frames(1, [50, 50]), 2)]))
     with pytest.raises(CorruptError, match="ends before what was packed"):
         changes.Writer(directory, UUID, changes.Position(3, 1, 10_000, 0))
+
+
+def test_nothing_is_written_behind_an_open_interval_that_is_damaged(tmp_path: Path) -> None:
+    directory = write(tmp_path / "log", [(frames(1, [50]), 1)])
+    (path,) = directory.glob("*")
+    head = changes.digest_of(bytes(16), path.read_bytes()).digest()
+    position = changes.Position(1, 1, path.stat().st_size, 0, head=head)
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(CorruptError, match="the open interval is not what was packed at byte 0"):
+        changes.Writer(directory, UUID, position)
+    assert path.read_bytes() == damaged
 
 
 @pytest.fixture

@@ -164,14 +164,15 @@ def _position(directory: Path, log: Log, change: int) -> Position:
             while len(ends := codec.scan_frames(window.data, MARKER_BYTES).ends if window.data else []) < wanted:
                 if not window.grow(_STEP_BYTES):
                     raise CorruptError(f"{path} ends before what was packed", place.offset + len(window.data))
-            size = place.offset + ends[wanted - 1]
-            return Position(change - 1, int(path.stem), size, place.offset, digest)
+            size = ends[wanted - 1]
+            head = changes.digest_of(digest, window.data[:size]).digest()
+            return Position(change - 1, int(path.stem), place.offset + size, place.offset, digest, head)
     if place.offset:
-        return Position(change - 1, int(path.stem), place.offset, place.offset, digest)
+        return Position(change - 1, int(path.stem), place.offset, place.offset, digest, digest)
     if len(files) == 1:
-        return Position(change - 1, digest=digest)
+        return Position(change - 1, digest=digest, head=digest)
     size = files[-2].stat().st_size
-    return Position(change - 1, int(files[-2].stem), size, size, digest)
+    return Position(change - 1, int(files[-2].stem), size, size, digest, digest)
 
 
 def _cut_files(directory: Path, position: Position) -> None:

@@ -136,7 +136,7 @@ class Logs:
         """A further log, empty so far, that goes on behind change *base*; *digest* is that of the check before."""
         log = Log(uuid, len(self.by_number), base, origin, base)
         if base:
-            log.packed = Position(base, digest=digest)
+            log.packed = Position(base, digest=digest, head=digest)
             commit.put(keys.PACKED + uuid, log.packed.dump())
         self.by_uuid[uuid] = log
         self.by_number.append(log)

@@ -166,7 +166,8 @@ class _Files:
         while self._offset < limit:
             data = os.pread(handle, min(size, limit - self._offset), self._offset)
             try:
-                found, taken = self._intervals(data, after, self._offset + len(data) == limit)
+                tail = packed if self._first == packed.file else None
+                found, taken = self._intervals(data, after, self._offset + len(data) == limit, tail)
             except CorruptError as problem:
                 raise CorruptError(f"{self._file.name}: {problem.reason}", self._offset + problem.offset) from None
             self._offset += taken
@@ -176,10 +177,10 @@ class _Files:
                 size *= 2
         return b""
 
-    def _intervals(self, data: bytes, after: int, at_end: bool) -> tuple[bytes, int]:
+    def _intervals(self, data: bytes, after: int, at_end: bool, tail: Position | None) -> tuple[bytes, int]:
         """The frames behind change *after* in the intervals of *data*, and the bytes of those that are closed.
 
-        The one that is still open counts where *data* is the end.
+        The one that is still open counts where *data* is the end; *tail* says what it has to be.
         """
         frames = codec.scan_frames(data)
         if at_end and frames.consumed < len(data):
@@ -194,12 +195,19 @@ class _Files:
             end, changes = ends[check - 1], check - keyframe - 1
             begin = ends[keyframe + max(after - self._last, 0)] if self._last + changes > after else end
             wrong = data[taken : ends[keyframe]] != MARKER + self._uuid or (
-                begin < end and check < len(ends) and not _matches(data[taken:end], data[end : ends[check]])
+                begin < end
+                and not (
+                    _matches(data[taken:end], data[end : ends[check]])
+                    if check < len(ends)
+                    else tail is None or digest_of(tail.digest, data[taken:end]).digest() == tail.head
+                )
             )
             if wrong and parts:
                 break  # what is before it is given first
             if wrong:
-                raise CorruptError(f"the interval of change {self._last + 1} does not match its check", taken)
+                raise CorruptError(
+                    f"the interval of change {self._last + 1} does not match its check, or what was packed", taken
+                )
             parts.append(data[begin:end])
             if check < len(ends):
                 taken = ends[check]

@@ -209,6 +209,17 @@ def test_damage_is_named_and_not_given_out(disk: Database, cursor: Cursors) -> N
         cursor(disk).read(CHANGES, 1 << 30)
 
 
+def test_damage_in_the_open_interval_is_not_given_out(disk: Database, cursor: Cursors) -> None:
+    for _ in fill(disk):
+        pass
+    disk.pack()
+    path = max(disk._directory.changes.glob("*/*"))  # type: ignore[union-attr]
+    damaged(path, path.stat().st_size - 1)
+    with pytest.raises(CorruptError, match=f"{path}: the interval of change [0-9]+ does not match its check"):
+        while cursor(disk, CHANGES - 1).read(CHANGES, 1_500)[0]:
+            pass
+
+
 def test_it_begins_near_the_change(disk: Database, cursor: Cursors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packer, "Writer", changes.Writer)
     for number in range(CHANGES - 1):

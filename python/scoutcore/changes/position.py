@@ -13,7 +13,7 @@ MARKER: Final = b"\x11\x02"
 """What a uuid frame begins with."""
 CHECK: Final = b"\x21\x02"
 """What a check frame begins with."""
-_POSITION: Final = Struct(">IIQQ16s")
+_POSITION: Final = Struct(">IIQQ16s16s")
 
 
 def digest_of(previous: bytes, interval: bytes = b"") -> blake2b:
@@ -47,10 +47,12 @@ class Position:
     """Where in that file the open interval begins; ``size`` where none is open."""
     digest: bytes = bytes(DIGEST_BYTES)
     """The digest of the last check."""
+    head: bytes = bytes(DIGEST_BYTES)
+    """D of the last change: what the open interval, which no check covers yet, is compared with."""
 
     def dump(self) -> bytes:
         """The position as a record."""
-        return _POSITION.pack(self.last, self.file, self.size, self.interval, self.digest)
+        return _POSITION.pack(self.last, self.file, self.size, self.interval, self.digest, self.head)
 
     @classmethod
     def load(cls, record: bytes) -> Position:

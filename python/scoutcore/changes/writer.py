@@ -52,6 +52,9 @@ class Writer:
             self._file.truncate(position.size)
             self._file.seek(position.interval)
             self._running.update(self._file.read(position.size - position.interval))
+            if self._head() != position.head:
+                self._file.close()
+                raise CorruptError(f"{self._file.name}: the open interval is not what was packed", position.interval)
 
     def append(self, frames: bytes, changes: int) -> None:
         """Append the frames of the next *changes* changes."""
@@ -116,8 +119,14 @@ class Writer:
                 out[done] = memoryview(out[done])[written:]
             del out[:done]
 
+    def _head(self) -> bytes:
+        """D of the last change."""
+        position = self.position
+        return self._running.digest() if position.interval < position.size else position.digest
+
     def sync(self) -> None:
-        """Make all that was appended safe against power loss."""
+        """Make all that was appended safe against power loss; only from then on ``position`` says so."""
+        self.position.head = self._head()
         if self._file:
             os.fdatasync(self._file.fileno())
         if self._new_names:

@@ -74,6 +74,9 @@ class Chain:
         if len(tail) < self._fill:
             raise CorruptError(f"{path} ends before what was packed", position.interval + len(tail))
         self._running = digest_of(self._digest, tail)
+        if self._running.digest() != position.head:  # else damage would look like a log that went two ways
+            self._last = -1
+            raise CorruptError(f"{path}: the open interval is not what was packed", position.interval)
 
     def _go_on(self, change: int) -> None:
         cursor = Cursor(self.logs, self._log, self._directory, self._last)
@@ -118,6 +121,8 @@ class Chain:
                 previous = position.digest if place.previous is None else place.previous
                 if change < wanted:
                     return previous
+                if not place.checked:
+                    self._begin(position)  # compares the open interval with what is known of it
                 return digest_of(previous, _up_to(file, place, change)).digest()
         except CorruptError as problem:
             raise CorruptError(f"{path}: {problem.reason}", problem.offset) from None
