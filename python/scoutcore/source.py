@@ -208,7 +208,8 @@ class _Files:
                 raise CorruptError(
                     f"the interval of change {self._last + 1} does not match its check, or what was packed", taken
                 )
-            parts.append(data[begin:end])
+            if begin < end:
+                parts.append(data[begin:end])
             if check < len(ends):
                 taken = ends[check]
                 self._last += changes
