@@ -123,8 +123,8 @@ class _Theirs:
     """The last change that came from it."""
     blocked: bool = False
     """Nothing of it is sent: it went two ways, or is not here from where it would have to begin."""
-    forked: bool = False
-    """It went two ways, and the peer is to give its own another name: then it says so."""
+    forked: int = 0
+    """The change at which it went two ways, if so: whoever gives his another name ends the session."""
     apart: tuple[int, int] | None = None
     """While it is sought where it went two ways: a change up to which it is the same, one at which it is not."""
 
@@ -451,6 +451,7 @@ class Session:
                 if theirs.cursor:
                     theirs.cursor.close()
                 theirs.cursor = self._replica.cursor(log, theirs.sent)
+                self._log_out = None  # behind a uuid frame changes follow one another
             try:
                 frames, last = theirs.cursor.read(upto, _PIECE)
             except NotFoundError as problem:
@@ -577,18 +578,20 @@ class Session:
             raise ProtocolError("changes before it was said what is there")
         if self._log_in is None:
             raise ProtocolError("changes before a log is named")
-        if not self._options.take:
+        # One that is here already shows where a log went two ways.
+        if not self._options.take and columns.change[-1] > self._replica.held(self._log_in).last:
             raise ProtocolError("changes, where none are taken")
         return Run(self._log_in, frames, array("Q", [end - begin for end in ends]), columns)
 
     def _receive_runs(self, runs: list[Run]) -> None:
-        if not runs:
-            return
-        try:
-            self._new += self._replica.receive(runs, self._quota)
-        except ForkError as fork:
-            self._settle(fork)
-            return
+        runs = [run for run in runs if self._wants(run)]
+        while runs:
+            try:
+                self._new += self._replica.receive(runs, self._quota)
+                break
+            except ForkError as fork:
+                self._settle(fork)
+                runs = [run for run in runs if run.log != fork.log]
         for run in runs:
             count = len(run.ends)
             self._received += count
@@ -602,6 +605,11 @@ class Session:
                 self._remaining[run.log] -= count
                 if self._remaining[run.log] <= 0:
                     del self._remaining[run.log]
+
+    def _wants(self, run: Run) -> bool:
+        """Whether it is to be taken: of a log that went two ways only the change where they part, which shows it."""
+        theirs = self._logs.get(run.log)
+        return theirs is None or theirs.forked in (0, run.first)
 
     def _message(self, columns: ChangeColumns, frame: bytes) -> None:
         """Take a message."""
@@ -814,7 +822,7 @@ class Session:
             self._say(Have(ask=At(log.hex(), (same + differs) // 2)))
             return
         theirs.apart = None
-        theirs.blocked = theirs.forked = True
+        theirs.blocked, theirs.forked = True, differs
         self._say(Have(fork=At(log.hex(), differs)))
         self._send_change(log, differs)
 
@@ -851,9 +859,9 @@ class Session:
         log = bytes.fromhex(at.log)
         held = self._replica.held(log)
         theirs = self._logs.setdefault(log, _Theirs(held.origin))
-        if theirs.blocked or not held.base < at.change <= held.last:
+        if theirs.forked or not held.base < at.change <= held.last:
             return
-        theirs.blocked = theirs.forked = True
+        theirs.blocked, theirs.forked = True, at.change
         self._send_change(log, at.change)
 
     def _settle(self, fork: ForkError) -> None:
@@ -861,8 +869,8 @@ class Session:
         theirs = self._logs.setdefault(fork.log, _Theirs(self._replica.held(fork.log).origin))
         if self._replica.settle(fork.log, fork.change, fork.theirs):
             raise _AgainError
-        if not theirs.blocked:  # it is theirs that gives way, once they see ours
-            theirs.blocked = theirs.forked = True
+        if not theirs.forked:  # it is theirs that gives way, once they see ours
+            theirs.blocked, theirs.forked = True, fork.change
             self._say(Have(fork=At(fork.log.hex(), fork.change)))
             self._send_change(fork.log, fork.change)
 
