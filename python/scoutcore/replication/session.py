@@ -194,7 +194,7 @@ class Session:
         """Our heads, as the peer was told of them."""
         self._heads_in: list[Head] = []
         self._logs: dict[bytes, _Theirs] = {}
-        self._grown: set[bytes] = set()
+        self._grown: dict[bytes, None] = {}
         """Logs of which more was published since they were looked at."""
         self._behind: dict[bytes, None] = {}
         """Logs of which the peer lacks something, in the order in which they are seen to."""
@@ -303,7 +303,7 @@ class Session:
 
     def published(self, logs: Iterable[bytes]) -> None:
         """See :class:`Waker`."""
-        self._grown.update(logs)
+        self._grown.update(dict.fromkeys(logs))
         self._wake()
 
     def stored(self) -> None:
@@ -366,7 +366,7 @@ class Session:
         if self._has_to_publish():
             self._replica.publish()
         while self._grown:
-            self._look_at(self._grown.pop())
+            self._look_at(self._grown.popitem()[0])
         self._acknowledge()
         if self._give():
             return
@@ -740,7 +740,7 @@ class Session:
 
     def _open(self) -> None:
         self._state = "open"
-        self._grown.update(self._snapshot)
+        self._grown.update(dict.fromkeys(self._snapshot))
         del self._held, self._digests
 
     def _heads_in_message(self, have: Have) -> None:
