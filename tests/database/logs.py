@@ -19,7 +19,7 @@ from tests.model import Content, Edit, Reception, Row
 def changes_of(db: Database, log: Log) -> list[Change]:
     """All changes of a log: those packed, then those in LevelDB, which must follow without a gap."""
     found: list[Change] = []
-    if log.packed.last:
+    if log.packed.last > log.base:
         assert db._directory is not None
         found += packed_changes(db._directory.changes / str(uuids.UUID(bytes=log.uuid)))
         del found[log.packed.last - log.base :]
