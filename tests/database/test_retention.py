@@ -410,7 +410,7 @@ def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
         size = db._store.size(keys.HISTORY, keys.CLOCK + b"\xff")
         db.expire(compact=True)
         assert db._store.size(keys.HISTORY, keys.CLOCK + b"\xff") < size / 2
-    for writes in range(0, count, 4):
+    for writes in range(0, count, 4 if scoutcore.backend == "c" else 13):  # plain Python takes its time
         trial = tmp_path / f"{writes}.scout"
         shutil.copytree(path, trial)
         with pytest.raises(Interrupted):
