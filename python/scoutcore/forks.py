@@ -76,11 +76,12 @@ def resume(store: Store, identity: bytes, directory: Path | None) -> bool:
     logs = Logs(store, identity)
     log = logs.get(uuid)
     if log.head >= change:
-        _copy(store, logs, log, directory, change, rest)
+        _move(store, logs, log, directory, change, rest)
         store.publish()
         store.write(_cut(logs, log, directory, change), sync=True)
     if directory:
-        _cut_files(directory / str(UUID(bytes=uuid)), Logs(store, identity).get(uuid).packed)
+        for log in Logs(store, identity).by_number:
+            _cut_files(directory / str(UUID(bytes=log.uuid)), log.packed)
     return True
 
 
@@ -98,38 +99,69 @@ def _frame(logs: Logs, log: Log, directory: Path | None, change: int) -> bytes:
         cursor.close()
 
 
-def _copy(store: Store, logs: Logs, log: Log, directory: Path | None, change: int, rest: bytes) -> None:
-    """Append the changes from *change* on to the log *rest*, which may be here already, from somebody else."""
-    cursor = Cursor(logs, log, directory, change - 1)
+def _move(store: Store, logs: Logs, log: Log, directory: Path | None, change: int, rest: bytes) -> None:
+    """Append the changes of *log* from *change* on to the log *rest*; they stay in *log*.
+
+    *rest* may be here already, from somebody else, and may itself go another way further on.
+    """
+    other = logs.by_uuid.get(rest)
+    if other is None:
+        commit = Commit(store)
+        other = logs.add(commit, rest, change - 1, change - 1)
+        store.write(commit.puts, sync=False)
+    parting = _parting(logs, log, other, directory, change)
+    if parting <= min(log.head, other.head):
+        ours, theirs = (_frame(logs, one, directory, parting) for one in (log, other))
+        if fingerprint(theirs) < fingerprint(ours):
+            _move(store, logs, log, directory, parting, name_of(ours))
+            return
+        _move(store, logs, other, directory, parting, name_of(theirs))
+        store.publish()
+        store.write(_cut(logs, other, directory, parting), sync=True)
+    _append(store, logs, log, other, directory)
+
+
+def _parting(logs: Logs, log: Log, other: Log, directory: Path | None, change: int) -> int:
+    """The first change, from *change* on, that is not the same in two logs; the one behind the shorter if all are."""
+    last = min(log.head, other.head)
+    ours, theirs = (Cursor(logs, one, directory, change - 1) for one in (log, other))
     try:
-        other = logs.by_uuid.get(rest)
-        if other is None:
-            commit = Commit(store)
-            other = logs.add(commit, rest, change - 1, change - 1)
-            store.write(commit.puts, sync=False)
+        while ours.after < last:
+            begin = ours.after
+            if ours.read(begin + 1, MAX_FRAME) != theirs.read(begin + 1, MAX_FRAME):
+                return begin + 1
+    finally:
+        ours.close()
+        theirs.close()
+    return last + 1
+
+
+def _append(store: Store, logs: Logs, log: Log, other: Log, directory: Path | None) -> None:
+    """Append what *log* has behind the last change of *other* to that."""
+    cursor = Cursor(logs, log, directory, other.head)
+    try:
         while cursor.after < log.head:
-            first = cursor.after + 1
-            frames, last = cursor.read(log.head, _STEP_BYTES)
-            if last > other.head:
-                commit = Commit(store)
-                for subset, part, count in _runs(frames, max(other.head + 1 - first, 0)):
-                    if not logs.fits(other, part):
-                        raise CorruptError(f"change {first} ff. of a fork imitate its keyframe", 0)
-                    logs.append(commit, other, subset, part, count)
-                store.write(commit.puts, sync=False)
+            frames, _ = cursor.read(log.head, _STEP_BYTES)
+            commit = Commit(store)
+            for subset, part, count in _runs(frames):
+                if not logs.fits(other, part):
+                    raise CorruptError("a change of a log that went two ways imitates the keyframe of its rest", 0)
+                logs.append(commit, other, subset, part, count)
+            store.write(commit.puts, sync=False)
     finally:
         cursor.close()
 
 
-def _runs(frames: bytes, skip: int) -> Iterator[tuple[str, bytes, int]]:
-    """The frames behind the first *skip*, in runs of one subset: subset, frames and how many."""
+def _runs(frames: bytes) -> Iterator[tuple[str, bytes, int]]:
+    """Runs of frames of one subset: subset, frames and how many."""
     found = codec.scan_frames(frames)
-    columns = codec.decode_changes(frames, found)
-    for subset, part in by_subset(columns.part(skip, len(found.ends))):
+    begin = done = 0
+    for subset, part in by_subset(codec.decode_changes(frames, found)):
         count = len(part.change)
-        begin = found.ends[skip - 1] if skip else 0
-        skip += count
-        yield subset, frames[begin : found.ends[skip - 1]], count
+        done += count
+        end = found.ends[done - 1]
+        yield subset, frames[begin:end], count
+        begin = end
 
 
 def _cut(logs: Logs, log: Log, directory: Path | None, change: int) -> dict[bytes, bytes | None]:
@@ -143,7 +175,7 @@ def _cut(logs: Logs, log: Log, directory: Path | None, change: int) -> dict[byte
         first, frames = found
         ends = codec.scan_frames(frames).ends
         before = frames[: ends[change - 1 - first]]
-        ((subset, part, count),) = _runs(before, 0)
+        ((subset, part, count),) = _runs(before)
         section = log.chunk_keys[subset]
         puts[section + keys.chunk_range(first, first + len(ends) - 1)] = None
         puts[section + keys.chunk_range(first, first + count - 1)] = part

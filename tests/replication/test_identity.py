@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations
+from itertools import combinations, permutations
 
 import pytest
 
@@ -81,6 +81,24 @@ def test_clones_that_wrote_both_keep_all(third_party: bool) -> None:
     assert rest[12] == "8", "a UUID of version 8"
     assert one.id != other.id
     assert [one.id, other.id].count(name) <= 1, "who lost the name writes a new log"
+
+
+@pytest.mark.parametrize("order", permutations(range(3)))
+def test_a_clone_of_a_clone_parts_from_what_has_parted_already(order: tuple[int, ...]) -> None:
+    one = first(1)
+    other = clone(one)
+    other.report(1, 1, "temp", 2)
+    third = clone(other)
+    for number, db in enumerate((one, other, third)):
+        for value in range(3):
+            db.report(1, 1, "temp", 10 * number + value + 3)
+    found = [(one, other, third)[place] for place in order]
+    for _ in range(3):
+        for pair in combinations(found, 2):
+            sync(*pair)
+    for db in found:
+        assert values(db) == sorted([1, 2, *(10 * number + value + 3 for number in range(3) for value in range(3))])
+        assert logs(db) == logs(one)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -84,8 +84,8 @@ class Server(Handle[Told]):
                 self.addresses.append(str(address))
             self._ready.set()
             await asyncio.Event().wait()
-        except SyncError as problem:
-            self._error = problem
+        except BaseException as problem:
+            self._error = problem  # before it is said to be ready
             raise
         finally:
             for server in servers:
