@@ -83,7 +83,7 @@ def test_clones_that_wrote_both_keep_all(third_party: bool) -> None:
     assert [one.id, other.id].count(name) <= 1, "who lost the name writes a new log"
 
 
-@pytest.mark.parametrize("order", permutations(range(3)))
+@pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_a_clone_of_a_clone_parts_from_what_has_parted_already(order: tuple[int, ...]) -> None:
     one = first(1)
     other = clone(one)
