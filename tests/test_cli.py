@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import trustme
 
 import scoutcore
 
@@ -120,7 +121,10 @@ def run_shell(text: str, shell: tuple[Path, dict[str, str]]) -> tuple[int, str]:
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
     def walk(name: str, group: click.Group) -> Iterator[tuple[str, click.Command]]:
-        for word, one in group.commands.items():
+        context = click.Context(group)
+        for word in group.list_commands(context):
+            one = group.get_command(context, word)
+            assert one is not None
             yield f"{name} {word}", one
             if isinstance(one, click.Group):
                 yield from walk(f"{name} {word}", one)
@@ -170,9 +174,35 @@ def test_examples_of_help_run_as_they_stand(db: Path, shell: tuple[Path, dict[st
     (directory / "reports.ndjson").write_text('{"troop":1,"scout":7,"report":"temp","data":{"c":21.5}}\n')
     # Those that hide something come last; those of the demo run in its own test.
     for name in sorted(COMMANDS, key=lambda name: ("delete" in name, "revoke" in name)):
-        for example in examples(COMMANDS[name]) if name != "scoutcore demo" else ():
+        for example in examples(COMMANDS[name]) if name not in ("scoutcore demo", *REPLICATION) else ():
             code, output = run_shell(example.replace("tail -f", "tail").replace(" --follow", ""), shell)
             assert code == 0, f"{example}: {output}"
+
+
+REPLICATION = ("scoutcore sync", "scoutcore serve", "scoutcore watch")
+
+
+def test_examples_of_replication_run(db: Path, shell: tuple[Path, dict[str, str]]) -> None:
+    """Those that would go on are interrupted; another database is served where they look for one."""
+    directory, _ = shell
+    if not (directory / "gateway.scout").exists():
+        db.rename(directory / "gateway.scout")
+    (directory / "reports.ndjson").write_bytes(line())
+    (directory / "s").write_text("sixteen characters or more")
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(directory / "cert.pem"))
+    with scoutcore.open(directory / "served.scout") as served, served.serve("tcp://127.0.0.1:0") as server:
+        for name in REPLICATION:
+            for example in examples(COMMANDS[name]):
+                where = "//127.0.0.1:0" if name == "scoutcore serve" else server.addresses[0].partition(":")[2]
+                text = example.replace("//127.0.0.1:4747", where).replace("//0.0.0.0:4747", "//0.0.0.0:0")
+                text = text.replace("ssh gateway ", "").replace("radio ", "cat reports.ndjson ").replace("jq ", "grep ")
+                goes_on = name != "scoutcore sync" or "--live" in text
+                if goes_on:
+                    text = text.replace(name, f"timeout -s INT 2 {name}", 1)
+                code, output = run_shell(f"{text}; exit ${{PIPESTATUS[-1]}}", shell)
+                assert code in ((124, 0, 1) if "| grep" in text else (124,) if goes_on else (0,)), f"{text}: {output}"
+                assert "Error" not in output
 
 
 def documented() -> list[tuple[str, str]]:

@@ -302,7 +302,7 @@ def serve(
     Examples:
       scoutcore serve gateway.scout --listen tcp://127.0.0.1:4747
       radio | scoutcore serve gateway.scout --ingest - --watch
-      scoutcore serve gateway.scout --listen tls://0.0.0.0:4747 --tls-cert cert.pem --tls-key key.pem --secret-file s
+      scoutcore serve gateway.scout --listen tls://0.0.0.0:4747 --tls-cert cert.pem --secret-file s
     """  # noqa: D301
     arguments = _settings(**settings)
     stop = Event()
