@@ -84,6 +84,8 @@ class Logs:
         for log in sorted(loaded, key=lambda log: log.number):
             self.by_uuid[log.uuid] = log
             self.by_number.append(log)
+        self.rests = [log for log in self.by_number if log.origin]
+        """Those that are the rest of a log that went two ways."""
         own = store.get(_OWN) or b""
         last = self.by_uuid.get(own[:16])
         self.uuids = b"".join(log.uuid for log in self.by_number)
@@ -140,6 +142,8 @@ class Logs:
             commit.put(keys.PACKED + uuid, log.packed.dump())
         self.by_uuid[uuid] = log
         self.by_number.append(log)
+        if origin:
+            self.rests.append(log)
         self.uuids += uuid
         commit.put(keys.LOG_STATE + uuid, log.dump())
         return log

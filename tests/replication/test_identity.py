@@ -8,7 +8,10 @@ from itertools import combinations, permutations
 import pytest
 
 from scoutcore.database import Database
-from tests.replication.wire import clone, dump, logs, new, sync
+from scoutcore.forks import fingerprint
+from scoutcore.replication.replica import replica_of
+from scoutcore.replication.session import Ended, Options
+from tests.replication.wire import Wire, clone, dump, logs, new, sync
 
 KEY = "k" * 32
 
@@ -81,6 +84,67 @@ def test_clones_that_wrote_both_keep_all(third_party: bool) -> None:
     assert rest[12] == "8", "a UUID of version 8"
     assert one.id != other.id
     assert [one.id, other.id].count(name) <= 1, "who lost the name writes a new log"
+
+
+def test_a_history_that_came_while_a_session_was_open_is_compared() -> None:
+    """The peer said what it has when nothing of that log was here: what a third party gives then may be another way."""
+    one = first(1, 2)
+    other, third = clone(one), new()
+    one.report(1, 1, "temp", 10)
+    for value in (20, 21, 22):
+        other.report(1, 1, "temp", value)
+    wire = Wire(third, one, Options(live=True), Options(live=True, give=False)).run()
+    sync(other, third)
+    wire.run()
+    assert wire.of(0, Ended)[0].again
+    for _ in range(2):
+        for pair in combinations((one, other, third), 2):
+            sync(*pair)
+    for db in (one, other, third):
+        assert values(db) == [1, 2, 10, 20, 21, 22]
+        assert logs(db) == logs(one)
+
+
+@pytest.mark.parametrize("take", [True, False])
+@pytest.mark.parametrize("with_backup", [True, False])
+def test_a_way_that_lost_its_name_keeps_the_new_one_though_the_winner_is_lost(take: bool, with_backup: bool) -> None:
+    backup = first(1, 2)
+    ways = [clone(backup), clone(backup)]
+    log = replica_of(backup).own
+    change = backup._logs.get(log).head + 1
+    for way in ways:
+        way.report(1, 1, "temp", 10)
+        way.report(1, 1, "temp", 11)
+    winner, loser = sorted(ways, key=lambda way: fingerprint(replica_of(way).frame(log, change)))
+    third, fourth = new(), new()
+    sync(loser, third)
+    sync(winner, loser, take=False)
+    assert logs(loser)[log.hex()] == (0, change - 1), "it gave way, and has not got the winner's"
+    # The winner's disk is lost. Whoever saw how it ended meets who did not.
+    if with_backup:
+        sync(loser, backup)
+    sync(loser, third, take=take)
+    for _ in range(2):
+        for pair in combinations((loser, third, fourth, backup), 2):
+            sync(*pair)
+    for db in (loser, third, fourth, backup):
+        assert values(db) == [1, 2, 10, 11]
+        assert logs(db) == logs(loser)
+
+
+def test_the_rest_of_a_log_begins_with_the_change_that_it_is_named_by() -> None:
+    one = first(1, 2)
+    other = clone(one)
+    one.report(1, 1, "temp", 10)
+    other.report(1, 1, "temp", 20)
+    sync(one, other)
+    (rest,) = [bytes.fromhex(log) for log, (origin, _) in logs(one).items() if origin]
+    wire = Wire(
+        one,
+        new(),
+        change=lambda side, data: data.replace(rest.hex().encode(), b"ab" * 16).replace(rest, b"\xab" * 16),
+    ).run()
+    assert "named by" in str(wire.of(1, Ended)[0].error)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

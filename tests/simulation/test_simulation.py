@@ -18,8 +18,15 @@ from scoutcore.metadata import Metadata
 from scoutcore.replication.replica import Replica
 from tests.simulation.world import run
 
+FOUND = [
+    15,  # a log that gives way in the middle of what came is not asked about in the rest of it
+    41,  # a claim made before the log was here was never compared: the tail of one history behind another
+    56,  # a history lost its name, the one that kept it was lost with a disk: readings under two names
+]
+"""Seeds that have failed once."""
 
-@pytest.mark.parametrize("seed", range(6))
+
+@pytest.mark.parametrize("seed", [*range(6), *FOUND])
 def test_all_are_the_same_in_the_end(seed: int, tmp_path: Path) -> None:
     run(seed, tmp_path)
 

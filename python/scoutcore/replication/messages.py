@@ -93,7 +93,8 @@ class Have(msgspec.Struct, omit_defaults=True):
     at: At | None = None
     """The answer; no digest: the change is not there."""
     fork: At | None = None
-    """From this change on a log went two ways: each side sends its change as data."""
+    """From this change on a log went two ways: each side sends its change as data. With a digest: that is the
+    uuid of the log which the peer's changes from there on are, as they have lost this log's name before."""
     begin: Head | None = None
     """What follows of this log begins behind its base; with D of that."""
 

@@ -19,7 +19,7 @@ from scoutcore.codec.constants import ABSENT, MARKER_BYTES, MAX_FRAME
 from scoutcore.commit import Commit
 from scoutcore.database import Database
 from scoutcore.errors import CodecError, Error, InvalidError, NotFoundError, StorageError
-from scoutcore.forks import fingerprint
+from scoutcore.forks import fingerprint, name_of
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import stamp_of
 from scoutcore.model import Point
@@ -97,6 +97,11 @@ class Run:
         """Its last change."""
         return self.columns.change[-1]
 
+    def frame(self, change: int) -> bytes:
+        """The frame of one of its changes."""
+        index = change - self.first
+        return self.frames[self.ends[index - 1] if index else 0 : self.ends[index]]
+
     def behind(self, change: int) -> Run | None:
         """What of it comes behind *change*."""
         skip = change + 1 - self.first
@@ -110,7 +115,7 @@ class Run:
 
 
 class ForkError(Error):
-    """A log went two ways: what came is not what is here.
+    """A log went two ways: what came is not what is here, or is known here by the name that it got when it lost that.
 
     Attributes:
         log: its uuid.
@@ -323,18 +328,39 @@ class Replica:
             StorageError, CorruptError: it could not be done.
         """
         with self._lock:
+            self.publish()
             if self.held(log).last < change:
                 return False
             ours = self.frame(log, change)
             if ours == theirs or fingerprint(ours) < fingerprint(theirs):
                 return False
-            self._splits += 1
-            self._chains.clear()
-            self._database._split(log, change)
-            self._heads.clear()
-            with self._database._between_commits(), self._told:
-                self._fresh = {one.uuid: one.head for one in self._logs.by_number}
+            self._split(log, change)
             return True
+
+    def give_way(self, log: bytes, change: int, rest: bytes) -> bool:
+        """Make the changes of a log from *change* on what they are elsewhere: the log *rest*, which is named by them.
+
+        Returns:
+            whether they were still here under the old name.
+
+        Raises:
+            StorageError, CorruptError: it could not be done.
+        """
+        with self._lock:
+            self.publish()
+            held = self.held(log)
+            if not held.base < change <= held.last or name_of(self.frame(log, change)) != rest:
+                return False
+            self._split(log, change)
+            return True
+
+    def _split(self, log: bytes, change: int) -> None:
+        self._splits += 1
+        self._chains.clear()
+        self._database._split(log, change)
+        self._heads.clear()
+        with self._database._between_commits(), self._told:
+            self._fresh = {one.uuid: one.head for one in self._logs.by_number}
 
     # --- receiving ----------------------------------------------------------------------------------------------------
 
@@ -346,14 +372,16 @@ class Replica:
 
         Raises:
             ProtocolError: what came cannot be, or is more than *quota* allows; nothing of it was applied.
-            ForkError: what came is not what is here; nothing of it was applied.
+            ForkError: what came is not what is here, or has lost its log's name; nothing of it was applied.
             StorageError: the disk or LevelDB refuses; nothing of it is stored.
+            CorruptError: what is here cannot be read.
         """
         self._check_disk(quota.limits)
         size = sum(len(run.frames) for run in runs)
         uids: set[str] = set()
         for run in runs:
             self._check(run, uids)
+            self._check_name(run)
         while True:
             prepared, heads = self._prepare(runs)
             if not prepared:
@@ -410,6 +438,22 @@ class Replica:
             raise ProtocolError(f"change {number} of log {name(run.log)}: {problem.reason}") from None
         except InvalidError as problem:
             raise ProtocolError(f"change {at} of log {name(run.log)}, or one behind it: {problem}") from None
+
+    def _check_name(self, run: Run) -> None:
+        """Where *run* begins the rest of a log that went two ways: its name tells, and it keeps it here too.
+
+        The way that kept the log's name may be lost with a disk. Had the same changes two names then, depending on who
+        had seen it, all their readings would be there twice.
+        """
+        rest = self._logs.by_uuid.get(run.log)
+        if rest is None or not rest.origin or not run.first == rest.head + 1 == rest.origin + 1:
+            return
+        frame = run.frame(run.first)
+        if name_of(frame) != run.log:
+            raise ProtocolError(f"log {name(run.log)} does not begin with the change that it is named by")
+        for log in list(self._logs.by_number):
+            if log is not rest:
+                self.give_way(log.uuid, run.first, run.log)
 
     def _prepare(self, runs: list[Run]) -> tuple[list[Run], dict[bytes, int]]:
         """What of *runs* is new, the rest having been compared; and the heads that this holds for.
@@ -486,6 +530,11 @@ class Replica:
             found = logs.by_uuid.get(uuid)
             if (max(found.head, found.base) if found else 0) != head:
                 raise _MovedError
+        for run in runs:
+            for rest in logs.rests:
+                change = rest.origin + 1
+                if run.first <= change <= run.last and rest.uuid != run.log and name_of(run.frame(change)) == rest.uuid:
+                    raise ForkError(run.log, change, run.frame(change))
         new = len([uuid for uuid in heads if uuid not in logs.by_uuid])
         troops = len([uid for uid in uids if uid not in database._metadata.id_of])
         own = logs.own is not None and any(run.log == logs.own.uuid for run in runs)

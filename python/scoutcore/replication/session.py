@@ -23,6 +23,7 @@ from scoutcore.codec import cut
 from scoutcore.codec.columns import ChangeColumns
 from scoutcore.codec.constants import FRAME_BLOB, MARKER_BYTES, MAX_FRAME
 from scoutcore.errors import ClosedError, CodecError, Error, NotFoundError
+from scoutcore.forks import name_of
 from scoutcore.replication import messages
 from scoutcore.replication.messages import (
     HEADS_IN_MESSAGE,
@@ -588,6 +589,7 @@ class Session:
         while runs:
             try:
                 self._new += self._replica.receive(runs, self._quota)
+                self._check_splits()  # what came may have shown that a log here has lost its name
                 break
             except ForkError as fork:
                 self._settle(fork)
@@ -766,7 +768,8 @@ class Session:
         held = self._held.get(log) or self._replica.held(log)
         last = self._snapshot.get(log, held.last)
         if not (last > held.origin or log in self._snapshot):
-            self._logs[log] = _Theirs(head.last, claim=(head.last, digest))
+            # Somebody else may give us another history of it: what the peer has is compared as soon as it is here too.
+            self._logs[log] = _Theirs(held.origin, claim=(head.last, digest))
             if self._options.take and self._peer.give and not head.base > head.origin:
                 self._remaining[log] = head.last - head.origin
             if log == self._replica.own:
@@ -855,10 +858,14 @@ class Session:
             self._seek_fork(log, theirs, same, at.change)
 
     def _fork_in(self, at: At) -> None:
-        """The peer's change, which follows, is not ours: send ours too."""
+        """The peer's change, which follows, is not ours: send ours too. Or ours has lost the log's name elsewhere."""
         log = bytes.fromhex(at.log)
         held = self._replica.held(log)
         theirs = self._logs.setdefault(log, _Theirs(held.origin))
+        if at.digest is not None:
+            if self._replica.give_way(log, at.change, bytes.fromhex(at.digest)):
+                raise _AgainError
+            return
         if theirs.forked or not held.base < at.change <= held.last:
             return
         theirs.blocked, theirs.forked = True, at.change
@@ -871,6 +878,9 @@ class Session:
             raise _AgainError
         if not theirs.forked:  # it is theirs that gives way, once they see ours
             theirs.blocked, theirs.forked = True, fork.change
+            if self._replica.held(fork.log).last < fork.change:  # the way that has the name is not here, or is lost
+                self._say(Have(fork=At(fork.log.hex(), fork.change, name_of(fork.theirs).hex())))
+                return
             self._say(Have(fork=At(fork.log.hex(), fork.change)))
             self._send_change(fork.log, fork.change)
 
