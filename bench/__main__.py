@@ -20,29 +20,35 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.harness import PEERS, Goal, HotPath, Result, Settings, measure
+from bench import figures
+from bench.harness import PEERS, ROOT, Goal, HotPath, Result, Sample, Settings, measure_all
 from bench.paths import PATHS
 
-PYTHON_PACKAGES = ("scoutcore", "plyvel", "msgspec", "orjson", "lmdb", "protobuf", "numpy")
-NPM_PACKAGES = ("multibuffer", "dat-replication-protocol", "pinoccio-db", "leveldown")
+PYTHON_PACKAGES = ("scoutcore", "plyvel", "msgspec", "orjson", "rocksdict", "lmdb", "duckdb", "protobuf", "numpy")
+NPM_PACKAGES = ("multibuffer", "dat-replication-protocol", "pinoccio-db", "leveldown", "hypercore", "pouchdb-core")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure scoutcore beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="very little of everything: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="very little of everything, to see that it runs")
     parser.add_argument("--reports", type=int, default=200_000, metavar="N", help="reports to ingest (200,000)")
     parser.add_argument("--log-mib", type=int, default=1024, metavar="N", help="MiB of the log to seek in (1,024)")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="processes per contender (5)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="processes per contender, at most (5)")
+    parser.add_argument("--minutes", type=float, default=15, metavar="N", help="no new round after so long (15)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the paths with this in their names")
-    parser.add_argument("--without", metavar="TEXT", help="no contenders with this in their names")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="TEXT", help="no contenders with this in their names"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into docs/performance.md")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the main ratios there, as SVG or PNG")
+    parser.add_argument("--publish", action="store_true", help="put tables and plot into README.md and docs/")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep inputs and databases there")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="scoutcore-bench-"))
     settings = Settings(str(work.absolute()), reports=options.reports, log_mib=options.log_mib, rounds=options.rounds)
     if options.quick:
         settings = settings.quick()
+        options.without.append("scoutcore (python)")
     console = Console()
     if not console.is_terminal:
         console.width = 160
@@ -50,7 +56,7 @@ def main() -> None:
     try:
         with Console(stderr=True).status("") as status:
             chosen = [without(path, options.without) for path in PATHS if options.only in path.name]
-            results = [measure(path, settings, status.update) for path in chosen]
+            results = measure_all(chosen, settings, options.minutes * 60, status.update)
     finally:
         if not options.work:
             shutil.rmtree(work, ignore_errors=True)
@@ -59,23 +65,31 @@ def main() -> None:
     for name, reason in missing(results).items():
         console.print(f"not measured: {name}: {reason}", markup=False)
     loads = f"{load[0]:.1f} at the start, {os.getloadavg()[0]:.1f} at the end"
+    rounds = max((len(samples) for result in results for samples in result.samples.values()), default=0)
     words = (
-        f"{settings.reports:,} reports, {settings.rounds} rounds, {time.monotonic() - begin:,.0f} s; Python"
-        f" {platform.python_version()}; {os.cpu_count()} cores, load average {loads}."
+        f"{settings.reports:,} reports, {rounds} {'round' if rounds == 1 else 'rounds'},"
+        f" {time.monotonic() - begin:,.0f} s; Python {platform.python_version()}; {os.cpu_count()} cores, load"
+        f" average {loads}."
     )
     console.print(words)
-    if options.markdown:
-        put_markdown(options.markdown, as_markdown(results, words))
+    if options.plot:
+        figures.plot(results, words, options.plot)
+    if options.publish:
+        figures.put(ROOT / "docs" / "performance.md", "measured", as_markdown(results, words))
+        figures.put(ROOT / "README.md", "measured", f"{figures.table(results)}\n{words}\n")
+        figures.plot(results, words, ROOT / "docs" / "performance.svg")
     if options.json:
         found = {"settings": asdict(settings) | {"work": ""}, "machine": machine()}
         options.json.write_text(json.dumps(found | {"paths": [result.as_json() for result in results]}, indent=1))
 
 
-def without(path: HotPath, text: str | None) -> HotPath:
-    return replace(path, contenders=[one for one in path.contenders if not text or text not in one.name])
+def without(path: HotPath, texts: list[str]) -> HotPath:
+    return replace(path, contenders=[one for one in path.contenders if not any(text in one.name for text in texts)])
 
 
-SAMPLE_TITLES = ("path", "contender", "per second", "each", "spread", "CPU s", "peak MiB", "disk B/item")
+_MAX_DISK = 10_000
+"""More bytes per item than this say nothing about it: the database was there before."""
+SAMPLE_TITLES = ("path", "contender", "per second", "each", "p99", "spread", "CPU s", "peak MiB", "disk B/item")
 GOAL_TITLES = ("path", "ours", "against", "goal", "measured", "spread", "by CPU", "")
 
 
@@ -85,16 +99,17 @@ def sample_rows(results: list[Result]) -> Iterator[list[str]]:
         for number, (name, samples) in enumerate(result.samples.items()):
             rates = [sample.rate for sample in samples]
             middle = statistics.median(rates)
-            disk = statistics.median(sample.disk_bytes / sample.count for sample in samples)
+            disk = statistics.median(sample.disk_per_item for sample in samples)
             yield [
                 "" if number else result.path.name,
                 name,
                 f"{middle:,.0f} {result.path.items}",
                 _duration(statistics.median(sample.seconds_per_item for sample in samples)),
+                _late(samples),
                 f"{min(rates) / middle:.2f}–{max(rates) / middle:.2f}",
                 f"{statistics.median(sample.cpu for sample in samples):.2f}",
                 f"{statistics.median(sample.peak_kib for sample in samples) / 1024:,.0f}",
-                f"{disk:.1f}" if disk else "",
+                f"{disk:.1f}" if 0 < disk < _MAX_DISK else "",
             ]
 
 
@@ -103,16 +118,17 @@ def goal_rows(results: list[Result]) -> Iterator[list[str]]:
     for result in results:
         path = result.path
         for goal in path.goals:
-            wanted = "" if goal.ratio is None else f"≥ {show(goal, goal.ratio)}"
-            start = [path.name, goal.ours, goal.peer or "", wanted]
+            wanted = "" if goal.ratio is None else f"{'≤' if goal.disk else '≥'} {show(goal, goal.ratio)}"
+            start = [path.name, goal.ours, f"{goal.peer or ''}{', bytes on disk' * goal.disk}", wanted]
             ratios = result.ratios(goal)
             if not ratios:
                 yield [*start, "not measured", "", "", ""]
                 continue
             middle = statistics.median(ratios)
             spread = f"{show(goal, min(ratios))}–{show(goal, max(ratios))}"
-            verdict = "" if goal.ratio is None else _verdict(middle >= goal.ratio)
-            yield [*start, show(goal, middle), spread, show(goal, result.busy(goal)), verdict]
+            met = goal.ratio is None or (middle <= goal.ratio if goal.disk else middle >= goal.ratio)
+            busy = "" if goal.disk else show(goal, result.busy(goal))
+            yield [*start, show(goal, middle), spread, busy, "" if goal.ratio is None else _verdict(met)]
         peaks = [sample.peak_kib / 1024 for sample in result.samples.get("scoutcore (c)", [])]
         if path.peak_mib and peaks:
             start = [path.name, "scoutcore (c)", "peak memory", f"≤ {path.peak_mib:.0f} MiB"]
@@ -146,15 +162,6 @@ def as_markdown(results: list[Result], words: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put_markdown(file: Path, text: str) -> None:
-    """Write *text* between the two markers in *file*."""
-    before, _, rest = file.read_text().partition("<!-- measured -->\n")
-    _, marker, after = rest.partition("<!-- end -->")
-    if not marker:
-        raise SystemExit(f"{file} has no lines <!-- measured --> and <!-- end -->")
-    file.write_text(f"{before}<!-- measured -->\n{text}{marker}{after}")
-
-
 def show(goal: Goal, ratio: float) -> str:
     if goal.peer is None:
         return f"{ratio / 1e6:.2f} M/s"
@@ -166,7 +173,15 @@ def missing(results: list[Result]) -> dict[str, str]:
 
 
 def _duration(seconds: float) -> str:
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:,.2f} ms"
     return f"{seconds * 1e9:,.0f} ns" if seconds < 1e-5 else f"{seconds * 1e6:,.1f} µs"
+
+
+def _late(samples: list[Sample]) -> str:
+    """What 99 of 100 items stay under, where each was timed by itself."""
+    times = sorted(seconds for sample in samples for seconds in sample.seconds)
+    return _duration(times[len(times) * 99 // 100]) if samples[0].count == 1 and len(times) >= 100 else ""
 
 
 def machine() -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from bench import ours
-from bench.harness import Goal, HotPath, Sample, Settings, both, once, python
+from bench import ours, sql
+from bench.harness import Contender, Goal, HotPath, Sample, Settings, both, once, python
 from bench.inputs import input_file
 
 BATCH = 1000
@@ -48,20 +48,31 @@ def scoutcore_objects(settings: Settings, name: str) -> Sample:
         return once(run)
 
 
-def plyvel_lines(settings: Settings, name: str) -> Sample:
-    from bench.plain import Plyvel
+def plain_lines(settings: Settings, name: str, store: str) -> Sample:
+    from bench.plain import STORES
 
-    plain = Plyvel(settings.path(DIRECTORY))
+    return _lines(settings, name, STORES[store](settings.path(DIRECTORY)))
+
+
+def sqlite_lines(settings: Settings, name: str) -> Sample:
+    return _lines(settings, name, sql.Sqlite(settings.path(DIRECTORY)))
+
+
+def duckdb_lines(settings: Settings, name: str) -> Sample:
+    return _lines(settings, name, sql.DuckDb(settings.path(DIRECTORY)))
+
+
+def _lines(settings: Settings, name: str, peer: Any) -> Sample:
     with input_file(name, settings).open("rb") as file:
 
         def run() -> int:
             count = 0
-            while written := plain.write(islice(file, BATCH)):
+            while written := peer.write(islice(file, BATCH)):
                 count += written
             return count
 
-        found = once(run)
-    plain.db.close()
+        found = once(run, whole=isinstance(peer, sql.DuckDb))
+    peer.close()
     return found
 
 
@@ -75,33 +86,59 @@ def plyvel_objects(settings: Settings, name: str) -> Sample:
 
     def run() -> int:
         for begin in range(0, len(reports), BATCH):
-            batch = plain.db.write_batch()
-            for report in reports[begin : begin + BATCH]:
-                plain.put(batch, report, orjson.dumps(report))
-            batch.write()
+            with plain.batch() as batch:
+                for report in reports[begin : begin + BATCH]:
+                    plain.put(batch, report, orjson.dumps(report))
         return len(reports)
 
     found = once(run)
-    plain.db.close()
+    plain.close()
     return found
 
 
-def _path(title: str, kind: str, name: str, goal: float | None) -> HotPath:
-    return HotPath(
-        f"batches of 1,000: {title}",
-        "reports",
-        [
-            *both("scoutcore", f"bench.batches:scoutcore_{kind}", name, writes=DIRECTORY),
-            python("plyvel", f"bench.batches:plyvel_{kind}", name, needs=["orjson"], writes=DIRECTORY),
-        ],
-        [Goal("scoutcore (c)", "plyvel", goal)] if goal else [],
-        [name],
-        peak_mib=150 if kind == "lines" else None,
-    )
+_OURS = "scoutcore (c)"
+
+
+def _plain(title: str, store: str, module: str, name: str) -> Contender:
+    return python(title, "bench.batches:plain_lines", name, store, needs=["orjson", module], writes=DIRECTORY)
+
+
+def _ours(kind: str, name: str) -> list[Contender]:
+    return both("scoutcore", f"bench.batches:scoutcore_{kind}", name, writes=DIRECTORY)
 
 
 PATHS = [
-    _path("NDJSON", "lines", "reports", 4),
-    _path("NDJSON with boot/ms", "lines", "reports-clocked", None),
-    _path("dicts", "objects", "reports", None),
+    HotPath(
+        "batches of 1,000: NDJSON",
+        "reports",
+        [
+            *_ours("lines", "reports"),
+            _plain("plyvel", "plyvel", "plyvel", "reports"),
+            _plain("RocksDB", "rocksdb", "rocksdict", "reports"),
+            _plain("LMDB", "lmdb", "lmdb", "reports"),
+            python("SQLite", "bench.batches:sqlite_lines", "reports", needs=["orjson"], writes=DIRECTORY, max_rounds=3),
+            python("DuckDB", "bench.batches:duckdb_lines", "reports", needs=["duckdb"], writes=DIRECTORY, max_rounds=3),
+        ],
+        [Goal(_OURS, "plyvel", 5), *(Goal(_OURS, name) for name in ("RocksDB", "LMDB", "SQLite", "DuckDB"))],
+        ["reports"],
+        peak_mib=150,
+    ),
+    HotPath(
+        "batches of 1,000: NDJSON with boot/ms",
+        "reports",
+        [*_ours("lines", "reports-clocked"), _plain("plyvel", "plyvel", "plyvel", "reports-clocked")],
+        [Goal(_OURS, "plyvel")],
+        ["reports-clocked"],
+        peak_mib=150,
+    ),
+    HotPath(
+        "batches of 1,000: dicts",
+        "reports",
+        [
+            *_ours("objects", "reports"),
+            python("plyvel", "bench.batches:plyvel_objects", "reports", needs=["orjson"], writes=DIRECTORY),
+        ],
+        [Goal(_OURS, "plyvel")],
+        ["reports"],
+    ),
 ]

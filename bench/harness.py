@@ -23,6 +23,8 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "bench" / "peers"
 SAMPLE_SECONDS = 1200
 """After so long a sample is given up."""
+PROGRAMS = {"g++": "g++ libleveldb-dev", "influxd": "influxdb"}
+"""What contenders need beside modules, and the Debian packages that have it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Settings:
     def quick(self) -> Settings:
         """Very little of everything: to see that it runs, never to judge a time."""
         little = dict.fromkeys(("reports", "library", "buffers", "changes"), 5_000)
-        return replace(self, **little, log_mib=2, singles=500, repeats=2, rounds=min(self.rounds, 2))
+        return replace(self, **little, log_mib=2, singles=500, repeats=2, rounds=1)
 
     def path(self, *parts: str) -> Path:
         return Path(self.work, *parts)
@@ -70,6 +72,10 @@ class Sample:
     peak_kib: int = 0
     disk_bytes: int = 0
 
+    def with_peak(self, peak_kib: int) -> Sample:
+        """The same, where another process that took part held so much: the greater counts."""
+        return replace(self, peak_kib=max(self.peak_kib, peak_kib))
+
     @property
     def seconds_per_item(self) -> float:
         return statistics.median(self.seconds) / self.count
@@ -77,6 +83,10 @@ class Sample:
     @property
     def busy_per_item(self) -> float:
         return self.busy / len(self.seconds) / self.count
+
+    @property
+    def disk_per_item(self) -> float:
+        return self.disk_bytes / self.count
 
     @property
     def rate(self) -> float:
@@ -90,7 +100,7 @@ class Contender:
     name: str
     command: Callable[[Settings], list[str]]
     needs: Sequence[str] = ()
-    """Python modules, or ``npm``."""
+    """Python modules, programs, or ``npm``."""
     backend: str | None = None
     writes: str | None = None
     """The directory under the work directory that it fills, made afresh for each sample."""
@@ -99,7 +109,10 @@ class Contender:
     def missing(self) -> str | None:
         """Why it cannot run here, or None."""
         for need in self.needs:
-            if need == "npm":
+            if need in PROGRAMS:
+                if shutil.which(need) is None:
+                    return f"{need} is not installed: apt-get install {PROGRAMS[need]}"
+            elif need == "npm":
                 if shutil.which("node") is None:
                     return "node is not installed"
                 if not (PEERS / "node_modules").is_dir():
@@ -120,12 +133,13 @@ def _installed(module: str) -> bool:
 class Goal:
     """*ours* is to have at least *ratio* times the speed of *peer*; without a peer, so many items a second.
 
-    Without a ratio it is only shown.
+    Of the disk, it is to take at most *ratio* times the bytes. Without a ratio it is only shown.
     """
 
     ours: str
     peer: str | None
     ratio: float | None = None
+    disk: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,8 +170,10 @@ class Result:
         ours = self.samples.get(goal.ours, [])
         if goal.peer is None:
             return [sample.rate for sample in ours]
-        theirs = self.samples.get(goal.peer, [])
-        return [their.seconds_per_item / our.seconds_per_item for our, their in zip(ours, theirs, strict=False)]
+        pairs = zip(ours, self.samples.get(goal.peer, []), strict=False)
+        if goal.disk:
+            return [our.disk_per_item / their.disk_per_item for our, their in pairs]
+        return [their.seconds_per_item / our.seconds_per_item for our, their in pairs]
 
     def busy(self, goal: Goal) -> float:
         """The ratio by the CPU time of the working threads, medians: what an idle machine would show, nearly."""
@@ -218,6 +234,23 @@ def node(
     return Contender(name, command, ["npm"], None, writes, max_rounds)
 
 
+def cpp(
+    name: str, source: str, library: str, arguments: Callable[[Settings], Sequence[object]], writes: str | None = None
+) -> Contender:
+    """A program in ``bench/peers``, compiled when it is first wanted."""
+
+    def command(settings: Settings) -> list[str]:
+        program = settings.path(source).with_suffix("")
+        if not program.exists():
+            options = ["g++", "-O2", "-std=c++17", str(PEERS / source), f"-l{library}", "-o", str(program)]
+            done = subprocess.run(options, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"it does not compile: apt-get install {PROGRAMS['g++']}")
+        return [str(program), *map(str, arguments(settings))]
+
+    return Contender(name, command, ["g++"], None, writes)
+
+
 # --- measuring --------------------------------------------------------------------------------------------------------
 
 
@@ -242,18 +275,23 @@ def repeat(run: Callable[[], object], count: int, repeats: int, warm: int = 2) -
     return Sample(times, count, busy)
 
 
-def once(run: Callable[[], int]) -> Sample:
-    """*run*, which cannot be repeated in the same process, and the number of items that it says it took."""
-    begin, begin_busy = time.perf_counter(), time.thread_time()
+def once(run: Callable[[], int], *, whole: bool = False) -> Sample:
+    """*run*, which cannot be repeated in the same process, and the number of items that it says it took.
+
+    With *whole*, the CPU time of all threads counts: where helping threads do the work.
+    """
+    busy = time.process_time if whole else time.thread_time
+    begin, begin_busy = time.perf_counter(), busy()
     count = run()
-    return Sample([time.perf_counter() - begin], count, time.thread_time() - begin_busy)
+    return Sample([time.perf_counter() - begin], count, busy() - begin_busy)
 
 
 def sample(contender: Contender, settings: Settings) -> Sample:
     """One process of *contender*; raises RuntimeError with the end of what it said where it fails."""
     directory = settings.path(contender.writes) if contender.writes else None
     if directory:
-        shutil.rmtree(directory, ignore_errors=True)
+        for old in (directory, directory.with_name(f"{directory.name}-near")):
+            shutil.rmtree(old, ignore_errors=True)
         directory.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("SCOUTCORE_BACKEND", None)
@@ -275,42 +313,71 @@ def sample(contender: Contender, settings: Settings) -> Sample:
         raise RuntimeError(done.stderr.strip()[-400:] or f"ended with status {done.returncode}")
     found = Sample(**json.loads(done.stdout.splitlines()[-1]))
     if directory:
-        size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
-        found = Sample(**(asdict(found) | {"disk_bytes": size}))
+        found = replace(found, disk_bytes=disk_bytes(directory))
     return found
 
 
-def measure(path: HotPath, settings: Settings, tell: Callable[[str], None] = lambda _: None) -> Result:
-    """All rounds of *path*, its contenders in turn, every second round the other way about."""
+def disk_bytes(directory: Path) -> int:
+    return sum(file.stat().st_blocks * 512 for file in directory.rglob("*") if file.is_file())
+
+
+def prepare(path: HotPath, settings: Settings, tell: Callable[[str], None] = lambda _: None) -> Result:
+    """The inputs and databases of *path*, and which of its contenders cannot run; nothing is measured yet."""
     from bench import inputs
 
     result = Result(path)
-    ready: list[Contender] = []
     for contender in path.contenders:
         reason = contender.missing()
         if reason:
             result.missing[contender.name] = reason
-        else:
-            ready.append(contender)
     for name in path.inputs:
         reason = inputs.make(name, settings)
         if reason:
-            result.missing |= {contender.name: reason for contender in ready}
+            result.missing |= dict.fromkeys((contender.name for contender in path.contenders), reason)
             return result
     for contender in path.prepare:
         assert contender.writes
         if contender.missing() is None and not settings.path(contender.writes).exists():
             tell(f"{path.name}: preparing {contender.name}")
             sample(contender, settings)
-    for number in range(settings.rounds):
-        for contender in ready if number % 2 == 0 else reversed(ready):
-            if number >= contender.max_rounds or contender.name in result.missing:
-                continue
-            tell(f"{path.name}: {contender.name}, round {number + 1} of {settings.rounds}")
-            try:
-                result.samples.setdefault(contender.name, []).append(sample(contender, settings))
-            except RuntimeError as problem:
-                result.missing[contender.name] = str(problem)
-                if not result.samples[contender.name]:
-                    del result.samples[contender.name]
     return result
+
+
+def measure_round(
+    result: Result, number: int, settings: Settings, tell: Callable[[str], None] = lambda _: None
+) -> None:
+    """One process of each contender in turn, every second round the other way about."""
+    contenders = result.path.contenders
+    for contender in contenders if number % 2 == 0 else reversed(contenders):
+        if number >= contender.max_rounds or contender.name in result.missing:
+            continue
+        tell(f"round {number + 1}: {result.path.name}: {contender.name}")
+        try:
+            found = sample(contender, settings)
+        except RuntimeError as problem:
+            if contender.name not in result.samples:
+                result.missing[contender.name] = str(problem)
+        else:
+            result.samples.setdefault(contender.name, []).append(found)
+
+
+def measure(path: HotPath, settings: Settings) -> Result:
+    """All rounds of *path*."""
+    result = prepare(path, settings)
+    for number in range(settings.rounds):
+        measure_round(result, number, settings)
+    return result
+
+
+def measure_all(
+    paths: Sequence[HotPath], settings: Settings, seconds: float, tell: Callable[[str], None] = lambda _: None
+) -> list[Result]:
+    """One round of every path after another, for as long as *seconds* last: the first is always whole."""
+    until = time.monotonic() + seconds
+    results = [prepare(path, settings, tell) for path in paths]
+    for number in range(settings.rounds):
+        for result in results:
+            if number and time.monotonic() > until:
+                return results
+            measure_round(result, number, settings, tell)
+    return results

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import scoutcore
-from bench import read
-from bench.harness import Goal, HotPath, Sample, Settings, both, node, python, repeat
+from bench import read, sql
+from bench.harness import Goal, HotPath, Sample, Settings, both, node, once, python, repeat
 from bench.inputs import SERIES, START_MS, input_file
 
 WINDOWS = 2000
@@ -68,6 +69,39 @@ def lmdb_points(settings: Settings) -> Sample:
     return repeat(run, settings.reports, max(1, settings.repeats // 2), warm=1)
 
 
+def sqlite_points(settings: Settings) -> Sample:
+    """Time and decoded data."""
+    import orjson
+
+    db = sql.open_sqlite(settings.path("read-sqlite"))
+    query = "SELECT t, data FROM reports WHERE troop = 1 AND scout = ? AND report = ? ORDER BY t"
+
+    def run() -> None:
+        found = sum(1 for one in read.series() for _, data in db.execute(query, one) if orjson.loads(data))
+        assert found == settings.reports
+
+    return repeat(run, settings.reports, max(1, settings.repeats // 2), warm=1)
+
+
+def influx_points(settings: Settings) -> Sample:
+    """Time and value, out of the JSON that it answers with; the CPU time is this thread's and the server's."""
+    from bench.influx import Influx
+
+    influx = Influx(settings.path("read-influx"))
+
+    def run() -> int:
+        count = 0
+        for scout, report in read.series():
+            query = f"SELECT value FROM \"{report}\" WHERE troop = '1' AND scout = '{scout}'"
+            count += sum(1 for _ in influx.query(query))
+        assert count == settings.reports
+        return count
+
+    begin_cpu = influx.cpu
+    found = once(run)
+    return replace(found, busy=found.busy + influx.cpu - begin_cpu, peak_kib=influx.close())
+
+
 # --- windows ----------------------------------------------------------------------------------------------------------
 
 
@@ -117,6 +151,39 @@ def lmdb_window(settings: Settings) -> Sample:
     return repeat(run, len(windows), settings.repeats, warm=1)
 
 
+def sqlite_window(settings: Settings) -> Sample:
+    import orjson
+
+    db = sql.open_sqlite(settings.path("read-sqlite"))
+    windows = list(_windows(settings))
+    query = "SELECT t, data FROM reports WHERE troop = 1 AND scout = ? AND report = ? AND t >= ? AND t < ? ORDER BY t"
+
+    def run() -> int:
+        return sum(1 for window in windows for _, data in db.execute(query, window) if orjson.loads(data))
+
+    assert run() == _expected(settings)
+    return repeat(run, len(windows), settings.repeats, warm=1)
+
+
+def influx_window(settings: Settings) -> Sample:
+    from bench.influx import Influx
+
+    influx = Influx(settings.path("read-influx"))
+    windows = list(_windows(settings))
+
+    def run() -> int:
+        count = 0
+        for scout, report, start, end in windows:
+            where = f"troop = '1' AND scout = '{scout}' AND time >= {start}ms AND time < {end}ms"
+            count += sum(1 for _ in influx.query(f'SELECT value FROM "{report}" WHERE {where}'))
+        assert count == _expected(settings)
+        return len(windows)
+
+    begin_cpu = influx.cpu
+    found = once(run)
+    return replace(found, busy=found.busy + influx.cpu - begin_cpu, peak_kib=influx.close())
+
+
 def _expected(settings: Settings) -> int:
     series = {one: number for number, one in enumerate(read.series())}
     count = 0
@@ -132,6 +199,10 @@ _PINOCCIO = node(
     lambda settings: ["history", settings.path("read-pinoccio"), input_file("reports", settings)],
     max_rounds=3,
 )
+_OTHERS = [
+    python("SQLite", "bench.history:sqlite_points", needs=["orjson"], max_rounds=3),
+    python("InfluxDB", "bench.history:influx_points", needs=["influxd", "orjson"], max_rounds=3),
+]
 _LMDB = python("LMDB + orjson", "bench.history:lmdb_points", needs=["orjson", "lmdb"])
 
 PATHS = [
@@ -143,10 +214,11 @@ PATHS = [
             python("scoutcore (c), blocks of 2", "bench.history:scoutcore_points", "read-scoutcore-1000", backend="c"),
             _LMDB,
             _PINOCCIO,
+            *_OTHERS,
         ],
         [Goal("scoutcore (c)", None, 1_000_000), Goal("scoutcore (c)", "LMDB + orjson")],
         ["reports"],
-        [read.BULK, read.BATCHES, read.LMDB, read.PINOCCIO],
+        [read.BULK, read.BATCHES, read.LMDB, read.SQLITE, read.INFLUX, read.PINOCCIO],
     ),
     HotPath(
         "history: to columns",
@@ -157,14 +229,17 @@ PATHS = [
             python("scoutcore (c), to_numpy", "bench.history:scoutcore_numpy", needs=["numpy"], backend="c"),
             _LMDB,
             _PINOCCIO,
+            *_OTHERS,
         ],
         [
-            Goal("scoutcore (c)", "pinoccio-db", 10),
-            Goal("scoutcore (c), to_numpy", "pinoccio-db", 10),
+            Goal("scoutcore (c)", "pinoccio-db", 30),
+            Goal("scoutcore (c)", "InfluxDB", 30),
+            Goal("scoutcore (c), to_numpy", "pinoccio-db", 30),
             Goal("scoutcore (c)", "LMDB + orjson", 10),
+            Goal("scoutcore (c)", "SQLite"),
         ],
         ["reports"],
-        [read.BULK, read.BATCHES, read.LMDB, read.PINOCCIO],
+        [read.BULK, read.BATCHES, read.LMDB, read.SQLITE, read.INFLUX, read.PINOCCIO],
     ),
     HotPath(
         "history: a window of 1 %",
@@ -173,9 +248,14 @@ PATHS = [
             *both("scoutcore", "bench.history:scoutcore_window"),
             python("scoutcore (c), blocks of 2", "bench.history:scoutcore_window", "read-scoutcore-1000", backend="c"),
             python("LMDB + orjson", "bench.history:lmdb_window", needs=["orjson", "lmdb"]),
+            python("SQLite", "bench.history:sqlite_window", needs=["orjson"]),
+            python("InfluxDB", "bench.history:influx_window", needs=["influxd", "orjson"], max_rounds=3),
         ],
-        [Goal("scoutcore (c)", "LMDB + orjson", 0.5)],
+        [
+            Goal("scoutcore (c)", "LMDB + orjson", 0.5),
+            *(Goal("scoutcore (c)", name) for name in ("SQLite", "InfluxDB")),
+        ],
         ["reports"],
-        [read.BULK, read.BATCHES, read.LMDB],
+        [read.BULK, read.BATCHES, read.LMDB, read.SQLITE, read.INFLUX],
     ),
 ]

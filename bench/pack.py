@@ -20,11 +20,16 @@ from bench.harness import Goal, HotPath, Sample, Settings, both, python
 from bench.inputs import input_file
 
 DIRECTORY = "pack"
-PASSES = 10
+PACKED = 2_000_000
+"""Reports, about, in the log that is packed."""
 PIECE = 1 << 20
 LOG_BYTES = 22
 """What a report of the input takes in the log, about."""
 FULL_SECONDS = 10.0
+
+
+def _passes(settings: Settings) -> int:
+    return max(1, min(PACKED // settings.reports, 10))
 
 
 def _later(data: bytes, number: int) -> bytes:
@@ -36,7 +41,7 @@ def pack(settings: Settings) -> Sample:
     """The bytes of changes files per second, the log's last sync included."""
     with ours.create(settings.path(DIRECTORY), pack=False) as db:
         data = input_file("reports", settings).read_bytes()
-        for number in range(PASSES):
+        for number in range(_passes(settings)):
             db.ingest(_later(data, number))
         begin, begin_cpu = time.perf_counter(), time.process_time()
         db.pack()
@@ -50,7 +55,7 @@ def plain_write(settings: Settings) -> Sample:
     """As many bytes written to one file from memory, a MiB at a time, and one fsync."""
     path = settings.path(DIRECTORY)
     path.mkdir()
-    pieces = max(settings.reports * PASSES * LOG_BYTES // PIECE, 1)
+    pieces = max(settings.reports * _passes(settings) * LOG_BYTES // PIECE, 1)
     piece = os.urandom(PIECE)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     with (path / "plain").open("wb", buffering=0) as file:
@@ -63,7 +68,7 @@ def plain_write(settings: Settings) -> Sample:
 def ingest(settings: Settings, how: str) -> Sample:
     """Reports as fast as they go in; the CPU time is the whole process's, the packer's and LevelDB's included."""
     data = input_file("reports", settings).read_bytes()
-    parts = [_later(data, number) for number in range(PASSES)]
+    parts = [_later(data, number) for number in range(_passes(settings))]
     with ours.create(settings.path(DIRECTORY), pack=how == "packing") as db:
         begin, begin_cpu = time.perf_counter(), time.process_time()
         taken = sum(db.ingest(part).accepted for part in parts)

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from bench import batches, changes, history, ingest, last, multibuffer, pack, report, seek
+from bench import (
+    batches,
+    changes,
+    clone,
+    disk,
+    history,
+    ingest,
+    last,
+    live,
+    multibuffer,
+    pack,
+    report,
+    seek,
+    threads,
+    watch,
+)
 
-MODULES = (multibuffer, changes, ingest, batches, report, last, history, pack, seek)
+_STORING = (ingest, batches, threads, report, disk, pack)
+_READING = (last, history, watch, seek)
+MODULES = (multibuffer, changes, *_STORING, *_READING, clone, live)
 PATHS = [path for module in MODULES for path in module.PATHS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from bench import ours
+from bench import ours, sql
 from bench.harness import Contender, Sample, Settings, node, once, python
 from bench.inputs import NAMES, SERIES, input_file
 
@@ -32,46 +32,59 @@ def scoutcore_batches(settings: Settings) -> Sample:
         return once(run)
 
 
-def plyvel(settings: Settings) -> Sample:
-    from bench.plain import Plyvel
+def plain(settings: Settings, store: str) -> Sample:
+    from bench.plain import STORES
 
-    plain = Plyvel(settings.path("read-plyvel"))
+    return _fill(settings, STORES[store](settings.path(f"read-{store}")))
+
+
+def sqlite(settings: Settings) -> Sample:
+    return _fill(settings, sql.Sqlite(settings.path("read-sqlite")))
+
+
+def _fill(settings: Settings, peer: Any) -> Sample:
     with input_file("reports", settings).open("rb") as file:
 
         def run() -> int:
-            while plain.write(islice(file, 1000)):
+            while peer.write(islice(file, 1000)):
                 pass
             return settings.reports
 
         found = once(run)
-    plain.db.close()
+    peer.close()
     return found
 
 
-def lmdb(settings: Settings) -> Sample:
-    from bench.plain import Lmdb
+def influx(settings: Settings) -> Sample:
+    import orjson
 
-    plain = Lmdb(settings.path("read-lmdb"))
+    from bench.influx import Influx, line_of
+
+    server = Influx(settings.path("read-influx"))
     with input_file("reports", settings).open("rb") as file:
+        lines = (line_of(orjson.loads(line)) for line in file)
 
         def run() -> int:
-            plain.write(file)
+            while batch := list(islice(lines, 5000)):
+                server.write(batch)
             return settings.reports
 
         found = once(run)
-    plain.env.close()
+    server.settle()
+    server.close()
     return found
 
 
-def _prepare(name: str, **more: Any) -> Contender:
-    directory = f"read-{name}"
-    return python(name, f"bench.read:{more.pop('function', name)}", writes=directory, **more)
+def _prepare(directory: str, function: str, *arguments: str, **more: Any) -> Contender:
+    return python(directory, f"bench.read:{function}", *arguments, writes=f"read-{directory}", **more)
 
 
-BULK = _prepare("scoutcore", function="scoutcore_bulk")
-BATCHES = _prepare("scoutcore-1000", function="scoutcore_batches")
-PLYVEL = _prepare("plyvel", needs=["orjson"])
-LMDB = _prepare("lmdb", needs=["orjson", "lmdb"])
+BULK = _prepare("scoutcore", "scoutcore_bulk")
+BATCHES = _prepare("scoutcore-1000", "scoutcore_batches")
+PLYVEL = _prepare("plyvel", "plain", "plyvel", needs=["orjson"])
+LMDB = _prepare("lmdb", "plain", "lmdb", needs=["orjson", "lmdb"])
+SQLITE = _prepare("sqlite", "sqlite", needs=["orjson"])
+INFLUX = _prepare("influx", "influx", needs=["orjson", "influxd"])
 PINOCCIO = node(
     "pinoccio-db",
     "pinoccio.js",

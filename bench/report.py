@@ -45,7 +45,7 @@ def plyvel_puts(settings: Settings) -> Sample:
         return len(calls)
 
     found = once(run)
-    plain.db.close()
+    plain.close()
     return found
 
 
@@ -58,13 +58,12 @@ def plyvel_batches(settings: Settings) -> Sample:
 
     def run() -> int:
         for report, line in calls:
-            batch = plain.db.write_batch()
-            plain.put(batch, report, line)
-            batch.write()
+            with plain.batch() as batch:
+                plain.put(batch, report, line)
         return len(calls)
 
     found = once(run)
-    plain.db.close()
+    plain.close()
     return found
 
 

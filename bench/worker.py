@@ -29,7 +29,8 @@ def main() -> None:
     module, _, name = function.partition(":")
     found: Sample = getattr(import_module(module), name)(Settings(**json.loads(settings)), *arguments)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps(asdict(found) | {"cpu": used.ru_utime + used.ru_stime, "peak_kib": peak_kib()}))
+    peak = max(found.peak_kib, peak_kib())
+    print(json.dumps(asdict(found) | {"cpu": used.ru_utime + used.ru_stime, "peak_kib": peak}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 'use strict'
 
-// What every peer says at its end, on one line of JSON.
+// What the peers have in common: clocks, lines of the input, and what each says at its end, on one line of JSON.
 
 const fs = require('fs')
 
@@ -33,4 +33,22 @@ exports.say = function (times, count) {
   const used = process.resourceUsage()
   const cpu = (used.userCPUTime + used.systemCPUTime) / 1e6
   process.stdout.write(JSON.stringify(Object.assign({ count, cpu, peak_kib: peak }, times)) + '\n')
+}
+
+// The lines of a file, in batches of `size`.
+exports.lines = async function * (file, size) {
+  let rest = ''
+  let batch = []
+  for await (const data of fs.createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 20 })) {
+    const lines = (rest + data).split('\n')
+    rest = lines.pop()
+    for (const line of lines) {
+      batch.push(line)
+      if (batch.length === size) {
+        yield batch
+        batch = []
+      }
+    }
+  }
+  if (batch.length) yield batch
 }

@@ -9,7 +9,7 @@
 //   node pinoccio.js last DIR FILE COUNT       COUNT last values, by a get() of its LevelDB: its own get() reads a scout
 
 const fs = require('fs')
-const { busy, now, say } = require('./clock')
+const { busy, lines, now, say } = require('./clock')
 const open = require('pinoccio-db')
 
 console.log = function () {} // pinoccio-db tells of every troop that it writes
@@ -42,24 +42,12 @@ function troop () {
 }
 
 async function ingest () {
-  const size = Number(argument)
   let count = 0
-  let chunk = []
-  let rest = ''
   const begin = [now(), busy()]
-  for await (const data of fs.createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 20 })) {
-    const lines = (rest + data).split('\n')
-    rest = lines.pop()
-    for (const line of lines) {
-      chunk.push(JSON.parse(line))
-      count++
-      if (chunk.length === size) {
-        await save(chunk)
-        chunk = []
-      }
-    }
+  for await (const chunk of lines(file, Number(argument))) {
+    await save(chunk.map(JSON.parse))
+    count += chunk.length
   }
-  if (chunk.length) await save(chunk)
   return [count, begin]
 }
 
