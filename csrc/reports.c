@@ -451,3 +451,23 @@ bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *en
     *count = n;
     return i < len && in[i] == ']' && space(in, len, i + 1) == len;
 }
+
+bool sc_codes_order(const uint32_t *codes, size_t count, uint32_t *table, size_t limit, uint32_t *order, uint32_t *used,
+                    size_t *found)
+{
+    uint32_t n = 0;
+    if (limit > 0)
+        memset(table, 0, limit * sizeof *table); /* new numbers + 1; 0: has not appeared */
+    for (size_t i = 0; i < count; i++) {
+        uint32_t code = codes[i];
+        if (code >= limit)
+            return false;
+        if (table[code] == 0) {
+            used[n] = code;
+            table[code] = ++n;
+        }
+        order[i] = table[code] - 1;
+    }
+    *found = n;
+    return true;
+}

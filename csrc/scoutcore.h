@@ -368,4 +368,10 @@ void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *tab
  * *count of them. False: it is not that. */
 bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *ends, size_t room, size_t *count);
 
+/* Numbers codes anew, from 0 in order of first appearance: order[i] is the new number of codes[i], used[k] the code whose
+ * new number is k, for k below *found. table: scratch of limit items; used has room for as many or for count, whichever is
+ * less. False: a code is not below limit. */
+bool sc_codes_order(const uint32_t *codes, size_t count, uint32_t *table, size_t limit, uint32_t *order, uint32_t *used,
+                    size_t *found);
+
 #endif

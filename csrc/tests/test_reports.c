@@ -310,8 +310,24 @@ static void items_size(void)
     }
 }
 
+static void codes_order(void)
+{
+    static const uint32_t codes[] = {7, 2, 2, 0, 7, 9}, want_order[] = {0, 1, 1, 2, 0, 3}, want_used[] = {7, 2, 0, 9};
+    uint32_t table[10], order[6] = {0}, used[6] = {0};
+    size_t found = 99;
+    about("codes in order of appearance");
+    EQUAL(sc_codes_order(codes, 6, table, 10, order, used, &found), 1);
+    EQUAL(found, 4);
+    EQUAL(memcmp(order, want_order, sizeof want_order), 0);
+    EQUAL(memcmp(used, want_used, sizeof want_used), 0);
+    EQUAL(sc_codes_order(codes, 6, table, 9, order, used, &found), 0);
+    EQUAL(sc_codes_order(NULL, 0, NULL, 0, NULL, NULL, &found), 1);
+    EQUAL(found, 0);
+}
+
 void test_reports(void)
 {
+    codes_order();
     items_size();
     columns();
     json();

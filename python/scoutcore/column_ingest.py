@@ -37,7 +37,8 @@ def rows_of(
     """The columns as reports, and what is wrong with the data of which of them; see ``Database.ingest_columns``."""
     numbers = _column("codes", codes, "I")
     count = len(numbers)
-    if count and max(numbers) >= len(series):
+    ordered = codec.order_codes(numbers, len(series))
+    if ordered is None:
         raise InvalidError(f"codes has {max(numbers)}, but there are {len(series)} series")
     if (boot is None) != (ms is None):
         raise InvalidError("boot and ms are given together or not at all")
@@ -54,23 +55,22 @@ def rows_of(
             raise InvalidError(f"{name} has {len(column)} items, codes has {count}")
     if not plain:
         bad.update(_judge(text, starts, ends))
-    names: list[ReportName] = [(troop, None, None, scout, report) for troop, scout, report in series]
+    named: list[ReportName] = [(troop, None, None, scout, report) for troop, scout, report in series]
+    numbers, used = ordered
+    names = [named[code] for code in used]
     stamped = array("B", [t is not None]) * count
-    rows = array("I", range(count))
     times, boots, clocks = columns
-    return Reports(rows, numbers, times, stamped, clocked, boots, clocks, starts, ends, text, names, []), bad
+    return Reports(range(count), numbers, times, stamped, clocked, boots, clocks, starts, ends, text, names, []), bad
 
 
 def slice_reports(reports: Reports, start: int, end: int) -> Reports:
     """Some rows of *reports*, counted from 0 again, with the names that they use in order of appearance."""
     *columns, data, names, _ = reports
-    _, codes, *rest = (column[start:end] for column in columns)
-    used = list(dict.fromkeys(codes))
-    if used != list(range(len(used))):
-        order = {code: number for number, code in enumerate(used)}
-        codes = array("I", map(order.__getitem__, codes))
-    rows = array("I", range(len(codes)))
-    return Reports._make([rows, codes, *rest, data, [names[code] for code in used], []])
+    rest = [column[start:end] for column in columns[2:]]
+    ordered = codec.order_codes(reports.codes[start:end], len(names))
+    assert ordered is not None
+    codes, used = ordered
+    return Reports._make([range(len(codes)), codes, *rest, data, [names[code] for code in used], []])
 
 
 def _column(name: str, values: Column, typecode: str) -> array[Any]:

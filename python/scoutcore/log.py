@@ -164,7 +164,7 @@ class Logs:
 
     def fits(self, log: Log, frames: bytes) -> bool:
         """Whether *frames* can follow in *log* without imitating its uuid frame."""
-        return log.marker not in log.tail + frames
+        return log.marker not in frames and log.marker not in log.tail + frames[: MARKER_BYTES - 1]
 
     def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""

@@ -223,7 +223,8 @@ def read_chunks(file: BinaryIO, size: int = BATCH_BYTES) -> Iterator[tuple[int, 
             _skip_line(file, pending)
             end = pending.rfind(b"\n") + 1 or len(pending)
         if end:
-            chunk = bytes(pending[:end])
+            with memoryview(pending) as view:
+                chunk = bytes(view[:end])
             del pending[:end]
             yield line, chunk
             line += chunk.count(b"\n")

@@ -200,6 +200,17 @@ def test_blocks_of_any_bounds(same, data, starts, ends):
     same("shared_readings", data, starts[:count], ends[:count])
 
 
+@given(st.lists(st.integers(0, 12)), st.integers(0, 14))
+def test_codes_in_order(same, codes, limit):
+    same("order_codes", array("I", codes), limit)
+    found = reference.order_codes(array("I", codes), limit)
+    assert (found is None) == any(code >= limit for code in codes)
+    if found:
+        order, used = found
+        assert [used[number] for number in order] == codes
+        assert list(used) == list(dict.fromkeys(codes))
+
+
 @given(st.lists(st.integers(1, 70), max_size=20), st.integers(0, 100), st.integers(0, 120))
 def test_split(same, sizes, fill, interval):
     ends = array("Q", (sum(sizes[: index + 1]) for index in range(len(sizes))))

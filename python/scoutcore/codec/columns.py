@@ -177,7 +177,7 @@ class Reports(NamedTuple):
     ``odd`` has line, start and end of every other line that is not blank.
     """
 
-    lines: UInts
+    lines: Sequence[int]
     codes: UInts
     t: array[int]
     stamped: UInts

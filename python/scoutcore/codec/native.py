@@ -573,6 +573,16 @@ def json_items(data: Buffer, room: int) -> tuple[UInts, UInts] | None:
     return starts[: count[0]], ends[: count[0]]
 
 
+def order_codes(codes: UInts, limit: int) -> tuple[UInts, UInts] | None:
+    """See :func:`scoutcore.codec.reference.order_codes`."""
+    rows = _input(codes, "I")
+    table, order, used = _new_uncleared("uint32_t[]", limit), _zeros("I", len(rows)), _zeros("I", min(limit, len(rows)))
+    found = ffi.new("size_t *")
+    if not lib.sc_codes_order(rows, len(rows), table, limit, _output(order), _output(used), found):
+        return None
+    return order, used[: found[0]]
+
+
 # --- changes files ----------------------------------------------------------------------------------------------------
 
 

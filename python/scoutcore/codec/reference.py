@@ -735,6 +735,15 @@ def add_point(
     return frame, len(frame) - size, added.puts, added.records[0], added.deferred[0]
 
 
+def order_codes(codes: UInts, limit: int) -> tuple[UInts, UInts] | None:
+    """*codes* numbered anew in order of first appearance, and which they were; None: one is not below *limit*."""
+    used = array("I", dict.fromkeys(codes))
+    if any(code >= limit for code in used):
+        return None
+    order = {code: number for number, code in enumerate(used)}
+    return array("I", map(order.__getitem__, codes)), used
+
+
 # --- changes files ----------------------------------------------------------------------------------------------------
 
 
