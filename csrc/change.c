@@ -286,6 +286,15 @@ static sc_status change_read(const uint8_t *in, size_t start, size_t end, fields
     return (found->seen & REQUIRED) == REQUIRED ? SC_OK : SC_FIELD_MISSING;
 }
 
+sc_status sc_change_number(const uint8_t *in, size_t start, size_t end, uint32_t *number, size_t *at)
+{
+    fields found;
+    sc_status status = change_read(in, start, end, &found, at);
+    if (status == SC_OK)
+        *number = found.numbers[CHANGE];
+    return status;
+}
+
 static void text_store(const fields *found, unsigned field, bool there, uint64_t *start, uint64_t *end)
 {
     *start = there ? found->starts[field] : SC_ABSENT;

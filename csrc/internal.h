@@ -130,4 +130,7 @@ static inline sc_status frame_read(const uint8_t *in, size_t len, size_t at, uin
     return SC_OK;
 }
 
+/* The number of the change in in[start..end], which is read as sc_changes_decode does. */
+sc_status sc_change_number(const uint8_t *in, size_t start, size_t end, uint32_t *number, size_t *at);
+
 #endif

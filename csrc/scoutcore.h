@@ -51,7 +51,10 @@ typedef enum sc_status {
     SC_POINT_SIZE = 21,    /* block ends in the middle of a point */
     SC_BOUNDS = 22,        /* a slice outside its buffer */
     SC_SERIES = 23,        /* series numbers not in order of appearance */
-    SC_RECORD = 24         /* a row's record that cannot be one */
+    SC_RECORD = 24,        /* a row's record that cannot be one */
+    SC_KEYFRAME = 25,      /* no keyframe of the log where one has to be */
+    SC_ORDER = 26,         /* a change whose number is not the next */
+    SC_INTERVAL = 27       /* an interval that is not closed where the format closes it */
 } sc_status;
 
 #define SC_ABSENT UINT64_MAX          /* start and end of a text that is not there */
@@ -325,6 +328,16 @@ size_t sc_marker_find(const uint8_t *in, size_t len, size_t at, const uint8_t uu
  * a check, *start is set. 0: none. */
 int sc_interval_find(const uint8_t *in, size_t len, size_t at, const uint8_t uuid[SC_UUID_BYTES], size_t *start,
                      size_t *check, size_t *end);
+
+/* Walks the intervals of a log from in[*at] on: a keyframe; whole changes, numbered on from *next (0: from the first
+ * one's number on); and a check, behind the change that brings them to interval bytes or more and nowhere else. Digests
+ * are not looked at. checks[i]: where the check of interval i begins; nexts[i]: the number behind its last change; at most
+ * room of them, *count. *at: where the interval begins that is not closed; *end: where its last whole frame ends; *next:
+ * the number behind the last change. Stops without failure where in ends, or at a wrong interval behind others. Where the
+ * first is wrong: SC_KEYFRAME, SC_ORDER, SC_INTERVAL, failures of sc_frames_scan and sc_changes_decode; *next stays. */
+sc_status sc_intervals_walk(const uint8_t *in, size_t len, const uint8_t uuid[SC_UUID_BYTES], uint64_t interval,
+                            uint64_t *checks, uint64_t *nexts, size_t room, size_t *count, uint64_t *next, size_t *end,
+                            size_t *at);
 
 /* ---- reports.c: reports as NDJSON, one JSON object a line, on their way in ---- */
 

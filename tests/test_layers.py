@@ -26,6 +26,7 @@ LAYERS = {
         "apply",
         "arrow",
         "blocks",
+        "checking",
         "column_ingest",
         "dropping",
         "expiry",

@@ -168,10 +168,57 @@ static void interval_find(void)
     found("from behind the end", whole, whole.len + 1, 0, 0, 0);
 }
 
+/* What sc_intervals_walk says of in, intervals being closed at 40 bytes: its status, and the rest where that is given. */
+static void walked(const char *what, bytes in, uint64_t number, sc_status want, size_t closed, size_t at, uint64_t next)
+{
+    about(what);
+    uint64_t checks[4] = {0}, nexts[4] = {0};
+    size_t count = 9, end = 9, place = 0;
+    EQUAL(sc_intervals_walk(in.data, in.len, uuid_of(1).data, 40, checks, nexts, 4, &count, &number, &end, &place), want);
+    EQUAL(place, at);
+    if (want == SC_OK) {
+        EQUAL(count, closed);
+        EQUAL(number, next);
+        EQUAL(place <= end && end <= in.len, true);
+    }
+    for (size_t i = 0; i < closed; i++) {
+        EQUAL(checks[i], 40 + 74 * i);
+        EQUAL(nexts[i], 3 + 2 * i);
+    }
+}
+
+static void intervals_walk(void)
+{
+    bytes key = marker(uuid_of(1)), check = join(hex("21 02"), repeat(0x33, 32));
+    bytes one = hex("0a 01 12 01 6b 18 01 20 00 28 01"), two = hex("0a 01 12 01 6b 18 02 20 00 28 01");
+    bytes three = hex("0a 01 12 01 6b 18 03 20 00 28 01"), four = hex("0a 01 12 01 6b 18 04 20 00 28 01");
+    bytes open = join(key, join(one, two)), whole = join(open, check);
+    bytes second = join(key, join(three, join(four, check)));
+
+    walked("no bytes", (bytes){NULL, 0}, 7, SC_OK, 0, 0, 7);
+    walked("an interval", whole, 1, SC_OK, 1, 74, 3);
+    walked("two", join(whole, second), 0, SC_OK, 2, 148, 5);
+    about("cut at every byte");
+    for (size_t cut = 0; cut < whole.len; cut++) {
+        walked("cut at every byte", exact(whole.data, cut), 1, SC_OK, 0, 0, cut < 29 ? 1 : cut < 40 ? 2 : 3);
+        walked("the second cut", join(whole, exact(second.data, cut)), 1, SC_OK, 1, 74,
+               cut < 29 ? 3 : cut < 40 ? 4 : 5);
+    }
+    walked("another log's", join(marker(uuid_of(2)), one), 0, SC_KEYFRAME, 0, 0, 0);
+    walked("another number", whole, 2, SC_ORDER, 0, 18, 0);
+    walked("a number left out", join(key, join(one, three)), 1, SC_ORDER, 0, 29, 0);
+    walked("closed too early", join(join(key, one), check), 1, SC_INTERVAL, 0, 29, 0);
+    walked("closed too late", join(open, three), 1, SC_INTERVAL, 0, 40, 0);
+    walked("no frame", join(key, hex("00")), 1, SC_FRAME_EMPTY, 0, 18, 0);
+    walked("no change", join(key, hex("01 01")), 1, SC_FIELD_MISSING, 0, 20, 0);
+    walked("wrong behind another", join(whole, open), 1, SC_OK, 1, 74, 3);
+}
+
 void test_changes(void)
 {
     split();
     split_in_parts();
     marker_find();
     interval_find();
+    intervals_walk();
 }

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Generic, Literal, Protoc
 
 import msgspec
 
-from scoutcore import dropping, keys, registers
+from scoutcore import checking, dropping, keys, registers
 from scoutcore.appender import Appender
 from scoutcore.apply import Applier
+from scoutcore.checking import Verification, ViewsVerified
 from scoutcore.clock import WriteClock, system_time
 from scoutcore.codec import cut
-from scoutcore.codec.columns import PointColumns
+from scoutcore.codec.columns import ChangeColumns, PointColumns
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
 from scoutcore.column_ingest import BATCH_ROWS, Column, rows_of, slice_reports
 from scoutcore.commit import Commit
@@ -43,16 +44,17 @@ from scoutcore.history import History
 from scoutcore.history import Series as HistorySeries
 from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolver, Series, parsed
 from scoutcore.keeper import Keeper
-from scoutcore.log import Logs
+from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
 from scoutcore.ndjson import Parsed, check_clock, read_chunks
 from scoutcore.packer import Packer
-from scoutcore.recovery import open_store, split
+from scoutcore.recovery import build, open_store, split
 from scoutcore.retention import Retention, Rule
 from scoutcore.rows import Rows, counts, last_point
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
+from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.store.memory import MemoryStore
 from scoutcore.troops import Scouts, Troops, scout_of, troop_of
 from scoutcore.views import Reception, Views
@@ -882,6 +884,56 @@ class Database:
         if self.packer is None:
             raise InvalidError("a database in memory is not packed")
         return self.packer.pack()
+
+    def verify(self, *, views: bool = False, progress: Callable[[int], None] | None = None) -> Verification:
+        """Recompute every check of all logs, and see that they are whole; others may read and write meanwhile.
+
+        Args:
+            views: also build last values, history and metadata anew from the logs, beside the database, and compare.
+            progress: told how many bytes of logs more were read; with *views* they are read twice.
+
+        Returns:
+            what was found; ``ok`` says whether all is well. Behind damage it goes on where it can.
+
+        Raises:
+            StorageError: the disk or LevelDB refuses.
+        """
+        directory = self._directory.changes if self._directory else None
+        leveldb = str(self._directory.leveldb) if self._directory else "memory"
+        progress = progress or (lambda _: None)
+        try:
+            logs = list(self._logs.by_number)
+            found = [checking.verify_log(self._logs, log, directory, leveldb, progress) for log in logs]
+            strays = checking.strays(self._logs, directory) if directory else []
+        except OSError as problem:
+            raise StorageError(f"cannot verify {self._directory}: {problem.strerror or problem}") from problem
+        compared, skipped = None, None
+        if views and not any(log.damages for log in found):
+            compared, skipped = self._verify_views(progress)
+        elif views:
+            skipped = "a log is damaged"
+        return Verification(found, strays, compared, skipped)
+
+    def _verify_views(self, progress: Callable[[int], None]) -> tuple[ViewsVerified | None, str | None]:
+        directory = self._directory.changes if self._directory else None
+        with self._keeper.held():  # what has expired is the same in both
+            with self._between_commits():
+                logs = self._logs
+                taken = checking.snapshot(self._store, logs)
+            if any(log.base > log.origin for log in logs.by_number):
+                return None, "changes were dropped, and what was in them cannot be read again"
+
+            def source(log: Log) -> Iterator[ChangeColumns]:
+                return checking.changes_upto(logs, logs.get(log.uuid), directory, taken.heads[log.uuid], progress)
+
+            with self._directory.scratch() if self._directory else nullcontext() as path:
+                store = MemoryStore() if path is None else LevelDBStore(path)
+                try:
+                    store.write(dict(taken.states), sync=False)
+                    build(store, self._identity, self._retention, source)
+                    return checking.compare(taken, store), None
+                finally:
+                    store.close()
 
 
 def _plain(point: Point) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -26,6 +29,7 @@ _OURS: Final = frozenset(
         "changes",
         "retention.json",
         "retention.json.new",
+        "verify",
     )
 )
 _MACHINE_ID: Final = Path("/etc/machine-id")
@@ -68,6 +72,16 @@ class Directory:
     @property
     def retention(self) -> Path:
         return self.path / "retention.json"
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Where a copy of the views may stand for a while; what a process that was killed left is gone."""
+        path = self.path / "verify"
+        shutil.rmtree(path, ignore_errors=True)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
         """Give the lock back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
@@ -89,6 +90,13 @@ class Keeper:
             if row.floor < floor:
                 left.append((troop, scout, report))
         return went, left
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """All that is to expire by now has, and nothing more does."""
+        self._database.expire()
+        with self._lock:
+            yield
 
     def watch_the_clock(self) -> None:
         """From now on, apply the rules once a minute."""

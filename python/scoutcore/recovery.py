@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import uuid as uuids
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -155,16 +155,30 @@ def rebuild(store: Store, identity: bytes, directory: Path | None, retention: Re
     """
     for section in _VIEWS:
         _clear(store, section)
-    logs = Logs(store, identity)
-    metadata = Metadata(store, logs, WriteClock())
     if retention is None:
         retention = Retention(None if directory is None else directory.with_name("retention.json"))
-    views = Views(store, logs, retention)
-    rows = Rows(logs)
-    applier = Applier(logs, metadata, rows, views)
-    for log in logs.by_number:
+    logs = Logs(store, identity)
+
+    def source(log: Log) -> Iterator[ChangeColumns]:
         kept = [dropping.kept_metadata(log, directory / str(uuids.UUID(bytes=log.uuid)))] if directory else []
-        for columns in chain(kept, changes_of(logs, log, directory)):
+        return chain(kept, changes_of(logs, log, directory))
+
+    build(store, identity, retention, source)
+
+
+def build(
+    store: Store, identity: bytes, retention: Retention, source: Callable[[Log], Iterable[ChangeColumns]]
+) -> None:
+    """Build the views of all logs that *store* knows, of which it has none yet; *source* gives a log's changes.
+
+    Raises:
+        StorageError, CorruptError: a log cannot be read.
+    """
+    logs = Logs(store, identity)
+    rows = Rows(logs)
+    applier = Applier(logs, Metadata(store, logs, WriteClock()), rows, Views(store, logs, retention))
+    for log in logs.by_number:
+        for columns in source(log):
             commit = Commit(store)
             applier.apply(commit, log, columns)
             store.write(commit.puts, sync=False)

@@ -31,6 +31,7 @@ from tests.codec.helpers import (
     records,
     streams,
     uint64,
+    varint,
 )
 
 if TYPE_CHECKING:
@@ -227,6 +228,22 @@ def test_intervals(same, data, offset):
     same("find_interval", data, UUID, offset)
 
 
+def numbered(number: int) -> bytes:
+    return frame(1, b"\x12\x01k\x18" + varint(number) + b"\x20\x00\x28\x01")
+
+
+some = st.integers(1, 4).map(numbered) | st.just(numbered(2**32 - 1)) | pieces
+logs = st.lists(some | st.just(MARKER + numbered(1)) | st.just(numbered(2) + frame(2, bytes(32)) + MARKER))
+
+
+@given(
+    all_bytes(logs.map(b"".join)), st.integers(0, 3), st.sampled_from([0, 29, 30, 41, 52, 65536]), st.integers(0, 60)
+)
+def test_walked_intervals(same, data, number, interval, offset):
+    same("walk_intervals", data, UUID, number, interval, offset)
+    same("walk_intervals", MARKER + data, UUID, number, interval)
+
+
 CORPUS = sorted((Path(__file__).parents[2] / "csrc" / "fuzz" / "corpus").glob("*/*"))
 
 
@@ -243,3 +260,4 @@ def test_the_fuzzers_corpus(same, path):
         same("decode_blocks", data, array("Q", [0]), array("Q", [len(data)]))
         same("summarize_blocks", data, array("Q", [0]), array("Q", [len(data)]))
         same("find_interval", data, UUID)
+        same("walk_intervals", MARKER + frame(1, data), UUID)

@@ -7,7 +7,7 @@ from array import array
 import pytest
 
 from scoutcore.codec.constants import INTERVAL_BYTES, MARKER_BYTES, MAX_FRAME
-from tests.codec.helpers import MARKER, UUID, frame, hexed, varint
+from tests.codec.helpers import MARKER, UUID, failure, frame, hexed, varint
 
 CHECK = frame(2, bytes(32))
 FRAME = frame(1, b"x")  # the layout does not look into changes
@@ -77,7 +77,7 @@ def test_marker(codec, data, offset, found):
 
 @pytest.mark.parametrize("uuid", [b"", UUID[:-1], UUID + b"\0"])
 def test_a_uuid_has_16_bytes(codec, uuid):
-    for function in (codec.find_marker, codec.find_interval):
+    for function in (codec.find_marker, codec.find_interval, codec.walk_intervals):
         with pytest.raises(ValueError, match="16 bytes"):
             function(MARKER, uuid)
 
@@ -139,6 +139,68 @@ def test_a_frame_s_end_and_the_check_that_read_as_a_keyframe(codec, inside):
     found = [tuple(codec.find_interval(data, uuid, offset)) for offset in (0, 1, false, false + 1)]
     first, second = (0, len(interval), len(interval) + 34), len(interval) + 34
     assert found == [first] + [(second, second + len(interval), 2 * second)] * 3
+
+
+def numbered(number: int) -> bytes:
+    """A change's frame of 11 bytes."""
+    return frame(1, b"\x12\x01k\x18" + varint(number) + b"\x20\x00\x28\x01")
+
+
+TWO = MARKER + numbered(1) + numbered(2)
+"""An interval of 40 bytes."""
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "found"),
+    [
+        (b"", 0, ([], [], 0, 0, 0)),
+        (MARKER[:7], 5, ([], [], 0, 0, 5)),
+        (MARKER, 5, ([], [], 0, 18, 5)),
+        (MARKER + numbered(5)[:-1], 5, ([], [], 0, 18, 5)),
+        (MARKER + numbered(5), 5, ([], [], 0, 29, 6)),
+        (TWO, 1, ([], [], 0, 40, 3)),
+        (TWO + CHECK[:33], 1, ([], [], 0, 40, 3)),
+        (TWO + CHECK, 1, ([40], [3], 74, 74, 3)),
+        (TWO + CHECK, 0, ([40], [3], 74, 74, 3)),
+        (
+            MARKER + numbered(1) * 0 + frame(1, numbered(9)[2:] + b"\x3a\x0a" + bytes(10)) + CHECK,
+            0,
+            ([41], [10], 75, 75, 10),
+        ),
+        (TWO + CHECK + MARKER + numbered(3), 1, ([40], [3], 74, 103, 4)),
+        (TWO + CHECK + MARKER + numbered(2**32 - 1), 1, ([40], [3], 74, 74, 3)),
+        (TWO + CHECK + MARKER + numbered(4), 1, ([40], [3], 74, 74, 3)),
+        (TWO + CHECK + b"\0", 1, ([40], [3], 74, 74, 3)),
+    ],
+)
+def test_walk(codec, data, number, found):
+    checks, nexts, *rest = codec.walk_intervals(data, UUID, number, 40)
+    assert (checks.tolist(), nexts.tolist(), *rest) == found
+    assert (
+        codec.walk_intervals(b"xyz" + data, UUID, number, 40, 3)[2:] == tuple(at + 3 for at in found[2:4]) + found[4:]
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "error"),
+    [
+        (b"\x11\x03", 0, "no keyframe of the log at byte 0"),
+        (b"\x11\x02" + UUID[::-1], 0, "no keyframe of the log at byte 0"),
+        (MARKER + CHECK, 0, "interval not closed where it has to be at byte 18"),
+        (MARKER + numbered(1) + CHECK, 0, "interval not closed where it has to be at byte 29"),
+        (MARKER + numbered(1) + MARKER, 0, "interval not closed where it has to be at byte 29"),
+        (TWO + numbered(3), 0, "interval not closed where it has to be at byte 40"),
+        (TWO + MARKER, 0, "interval not closed where it has to be at byte 40"),
+        (TWO, 2, "change out of order at byte 18"),
+        (MARKER + numbered(1) + numbered(3), 0, "change out of order at byte 29"),
+        (MARKER + numbered(1) + b"\0", 0, "frame of length 0 at byte 29"),
+        (MARKER + numbered(1) + b"\1\3", 0, "unknown frame id at byte 29"),
+        (MARKER + frame(1, b"\x12\x01k"), 0, "change without a required field at byte 20"),
+        (MARKER + frame(1, b"\x12\x05k"), 0, "field runs past the end of its change at byte 20"),
+    ],
+)
+def test_a_walk_that_is_refused(codec, data, number, error):
+    assert failure(codec.walk_intervals, data, UUID, number, 40) == f"CorruptError: {error}"
 
 
 def test_from_every_offset(codec):

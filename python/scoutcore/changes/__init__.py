@@ -13,16 +13,20 @@ from scoutcore.changes.keyframe import Keyframe, find_keyframe
 from scoutcore.changes.position import DIGEST_BYTES, Position, digest_of, file_name, files_of
 from scoutcore.changes.reader import Reader, Start
 from scoutcore.changes.summary import Summary, summarize
+from scoutcore.changes.verifier import Damage, Verified, Verifier, verify
 from scoutcore.changes.writer import Writer
 from scoutcore.errors import NotFoundError
 
 __all__ = [
     "DIGEST_BYTES",
+    "Damage",
     "Keyframe",
     "Position",
     "Reader",
     "Start",
     "Summary",
+    "Verified",
+    "Verifier",
     "Writer",
     "digest_of",
     "file_name",
@@ -30,6 +34,7 @@ __all__ = [
     "find_keyframe",
     "open",
     "summarize",
+    "verify",
 ]
 
 

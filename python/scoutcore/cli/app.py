@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from scoutcore.cli import logs, metadata, reports, retention, storage
+from scoutcore.cli import logs, metadata, reports, retention, storage, verify
 from scoutcore.cli.arguments import INTERRUPTED, NOBODY_READS
 from scoutcore.cli.output import printable, say
 from scoutcore.errors import Error
@@ -122,7 +122,8 @@ for _command in (
     retention.expire,
     storage.dump,
     storage.log,
+    verify.verify,
 ):
     program.add_command(_command)
-for _command in (logs.log_ls, logs.log_seek, retention.log_drop):
+for _command in (logs.log_ls, logs.log_seek, verify.log_verify, retention.log_drop):
     storage.log.add_command(_command)

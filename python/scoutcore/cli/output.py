@@ -39,6 +39,7 @@ _NUMBERS: Final = frozenset(
         "bytes",
         "intervals",
         "open bytes",
+        "damages",
     )
 )
 POINT_COLUMNS: Final[dict[str, Callable[[Point], object]]] = {

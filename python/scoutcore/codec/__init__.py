@@ -52,6 +52,7 @@ if TYPE_CHECKING or backend == "python":
         summarize_blocks,
         unpack,
         unpack_columns,
+        walk_intervals,
     )
 else:
     from scoutcore.codec.native import (
@@ -77,6 +78,7 @@ else:
         summarize_blocks,
         unpack,
         unpack_columns,
+        walk_intervals,
     )
 
 __all__ = [
@@ -103,4 +105,5 @@ __all__ = [
     "summarize_blocks",
     "unpack",
     "unpack_columns",
+    "walk_intervals",
 ]

@@ -202,6 +202,20 @@ class Interval(NamedTuple):
     end: int
 
 
+class Intervals(NamedTuple):
+    """Intervals one after another: the check of interval *i* begins at ``checks[i]``; all but the last have one."""
+
+    checks: UInts
+    nexts: UInts
+    """The number behind the last change of each."""
+    start: int
+    """Where the interval begins that no check closes."""
+    end: int
+    """Where the last whole frame in it ends."""
+    next: int
+    """The number behind the last change."""
+
+
 def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
     """The slices of *data* as ``bytes``, one per row; an absent one is empty."""
     if isinstance(data, bytes):

@@ -27,15 +27,18 @@ from scoutcore.codec.columns import (
     DecodedBlocks,
     Frames,
     Interval,
+    Intervals,
     PointColumns,
     Reports,
     UInts,
     offsets_of,
 )
 from scoutcore.codec.constants import (
+    CHECK_BYTES,
     FRAME_CHANGE,
     INT64_MAX,
     INTERVAL_BYTES,
+    MARKER_BYTES,
     MAX_BLOCK,
     MAX_BLOCK_POINTS,
     MAX_FRAME,
@@ -610,6 +613,21 @@ def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
     if found == 0:
         return Interval(-1, -1, -1)
     return Interval(start[0], check[0], end[0]) if found == 2 else Interval(start[0], -1, -1)
+
+
+def walk_intervals(
+    data: Buffer, uuid: bytes, number: int = 0, interval: int = INTERVAL_BYTES, offset: int = 0
+) -> Intervals:
+    """See :func:`scoutcore.codec.reference.walk_intervals`."""
+    source = _source(data)
+    room = len(source) // (max(interval, MARKER_BYTES) + CHECK_BYTES) + 1
+    checks, nexts = _zeros("Q", room), _zeros("Q", room)
+    count, end, at = ffi.new("size_t *"), ffi.new("size_t *", offset), ffi.new("size_t *", offset)
+    following = ffi.new("uint64_t *", number)
+    limits = _uuid(uuid), _clamp(interval)
+    columns = _output(checks), _output(nexts)
+    _check(lib.sc_intervals_walk(source, len(source), *limits, *columns, room, count, following, end, at), at)
+    return Intervals(checks[: count[0]], nexts[: count[0]], at[0], end[0], following[0])
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from scoutcore.codec.columns import (
     DecodedBlocks,
     Frames,
     Interval,
+    Intervals,
     PointColumns,
     UInts,
     cut,
@@ -214,31 +215,40 @@ def scan_frames(data: Buffer, offset: int = 0, max_change: int = MAX_FRAME, max_
     """
     view = _view(data)
     ids, starts, ends = array("B"), array("Q"), array("Q")
-    while offset < len(view):
+    while True:
         try:
-            length, start = _get_varint(view, offset, len(view))
-            if length == 0:
-                raise error(Status.FRAME_EMPTY, offset)
-            if start == len(view):
-                break
-            kind = view[start]
-            if kind not in (FRAME_CHANGE, FRAME_BLOB):
-                raise error(Status.FRAME_ID, offset)
-            if length > (max_change if kind == FRAME_CHANGE else max_blob):
-                raise error(Status.FRAME_SIZE, offset)
-        except TruncatedError:
-            break
+            found = _frame_at(view, offset, max_change, max_blob)
         except ValueError:
             if ids:
                 break
             raise
-        if length > len(view) - start:
+        if found is None:
             break
+        kind, start, offset = found
         ids.append(kind)
-        starts.append(start + 1)
-        ends.append(start + length)
-        offset = start + length
+        starts.append(start)
+        ends.append(offset)
     return Frames(ids, starts, ends, offset)
+
+
+def _frame_at(
+    data: bytes | memoryview, offset: int, max_change: int = MAX_FRAME, max_blob: int = MAX_FRAME
+) -> tuple[int, int, int] | None:
+    """Id, and start and end of the content, of the frame at *offset*; None: it is cut."""
+    try:
+        length, start = _get_varint(data, offset, len(data))
+    except TruncatedError:
+        return None
+    if length == 0:
+        raise error(Status.FRAME_EMPTY, offset)
+    if start == len(data):
+        return None
+    kind = data[start]
+    if kind not in (FRAME_CHANGE, FRAME_BLOB):
+        raise error(Status.FRAME_ID, offset)
+    if length > (max_change if kind == FRAME_CHANGE else max_blob):
+        raise error(Status.FRAME_SIZE, offset)
+    return (kind, start + 1, start + length) if length <= len(data) - start else None
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------
@@ -773,9 +783,13 @@ def split_intervals(ends: UInts, fill: int, interval: int = INTERVAL_BYTES) -> t
 
 def find_marker(data: Buffer, uuid: bytes, offset: int = 0) -> int:
     """The offset of the next 18 bytes, from *offset* on, that read as the uuid frame of the log *uuid*; -1: none."""
+    return bytes(_view(data)).find(_marker(uuid), max(offset, 0))
+
+
+def _marker(uuid: bytes) -> bytes:
     if len(uuid) != UUID_BYTES:
         raise ValueError("a log's uuid has 16 bytes")
-    return bytes(_view(data)).find(b"\x11\x02" + uuid, max(offset, 0))
+    return b"\x11\x02" + uuid
 
 
 def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
@@ -809,6 +823,70 @@ def find_interval(data: Buffer, uuid: bytes, offset: int = 0) -> Interval:
             pass
         start = following
     return Interval(-1, -1, -1)
+
+
+def walk_intervals(
+    data: Buffer, uuid: bytes, number: int = 0, interval: int = INTERVAL_BYTES, offset: int = 0
+) -> Intervals:
+    """The intervals of the log *uuid* from *offset* on, where a keyframe has to stand, up to a cut frame or the end.
+
+    Their frames are read, their digests not looked at. Intervals before a wrong one are given first; the call that
+    starts at the wrong one raises.
+
+    Args:
+        number: of the first change; 0: any.
+        interval: the bytes that an interval is closed at.
+
+    Raises:
+        CorruptError: the first interval has no keyframe of the log, something that is no change, a change whose number
+            is not the next, or its check elsewhere than the format puts it.
+    """
+    whole = data if isinstance(data, bytes) else bytes(_view(data))
+    marker = _marker(uuid)
+    checks, nexts = array("Q"), array("Q")
+    end = offset
+    while offset < len(whole):
+        try:
+            end, following, closed = _walk_interval(whole, marker, number, interval, offset)
+        except ValueError:
+            if checks:
+                return Intervals(checks, nexts, offset, offset, number)
+            raise
+        number = following
+        if not closed:
+            break
+        checks.append(end)
+        nexts.append(number)
+        offset = end = end + CHECK_BYTES
+    return Intervals(checks, nexts, offset, end, number)
+
+
+def _walk_interval(data: bytes, marker: bytes, number: int, interval: int, start: int) -> tuple[int, int, bool]:
+    """Where its last whole frame ends, the number behind that, and whether a check follows."""
+    if not _begins(data, start, marker):
+        raise error(Status.KEYFRAME, start)
+    if len(data) - start < MARKER_BYTES:
+        return start, number, False
+    end = start + MARKER_BYTES
+    while end == start + MARKER_BYTES or end - start < interval:
+        found = _frame_at(data, end)
+        if found is None:
+            return end, number, False
+        kind, content, following = found
+        if kind != FRAME_CHANGE:
+            raise error(Status.INTERVAL, end)
+        change = _decode_change(data, content, following)[6]
+        if number not in (0, change):
+            raise error(Status.ORDER, end)
+        number, end = change + 1, following
+    if not _begins(data, end, b"\x21\x02"):
+        raise error(Status.INTERVAL, end)
+    return end, number, len(data) - end >= CHECK_BYTES
+
+
+def _begins(data: bytes, offset: int, head: bytes) -> bool:
+    """Whether *head* stands at *offset*, as far as *data* goes."""
+    return data[offset : offset + len(head)] == head[: len(data) - offset]
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

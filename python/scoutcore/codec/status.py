@@ -35,6 +35,9 @@ class Status(IntEnum):
     BOUNDS = 22
     SERIES = 23
     RECORD = 24
+    KEYFRAME = 25
+    ORDER = 26
+    INTERVAL = 27
 
 
 _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
@@ -62,6 +65,9 @@ _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
     Status.BOUNDS: (EncodeError, "slice outside its buffer"),
     Status.SERIES: (EncodeError, "series numbers not in order of appearance"),
     Status.RECORD: (CorruptError, "damaged record of a row"),
+    Status.KEYFRAME: (CorruptError, "no keyframe of the log"),
+    Status.ORDER: (CorruptError, "change out of order"),
+    Status.INTERVAL: (CorruptError, "interval not closed where it has to be"),
 }
 
 
