@@ -14,7 +14,7 @@ from random import Random
 from unittest import mock
 from uuid import UUID
 
-from scoutcore import changes, packer
+from scoutcore import changes, checking, packer
 from scoutcore.codec import constants
 from scoutcore.errors import ExistsError, NotFoundError
 from scoutcore.replication import chain
@@ -385,6 +385,8 @@ class World:
         assert len({node.database.id for node in self.nodes}) == len(self.nodes), "two write one log"
         for node in self.nodes:
             node.check_ids()
+            found = node.database.verify(views=True)
+            assert found.ok, (found.damages, found.views)
         files = [node.files(self.directory / f"{node.name}.files") for node in self.nodes]  # type: ignore[attr-defined]
         assert all(one == files[0] for one in files)
         self.trace(dumps[0], sorted(heads[0]))
@@ -407,6 +409,8 @@ def determined(seed: int) -> Iterator[None]:
         stack.enter_context(uuid4).side_effect = lambda: UUID(int=choose.getrandbits(128), version=4)
         stack.enter_context(mock.patch.object(packer, "Writer", partial(changes.Writer, **SMALL)))
         small = partial(chain.Chain, interval_bytes=SMALL["interval_bytes"])
+        verifier = partial(changes.Verifier, interval_bytes=SMALL["interval_bytes"])
+        stack.enter_context(mock.patch.object(checking, "Verifier", verifier))
         stack.enter_context(mock.patch("scoutcore.replication.replica.Chain", small))
         yield
 
