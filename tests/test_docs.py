@@ -30,6 +30,7 @@ from scoutcore import (
     model,
     multibuffer,
     ndjson,
+    replication,
     retention,
     stats,
     views,
@@ -223,6 +224,10 @@ RECORDS: list[tuple[type, Callable[[type], list[str]]]] = [
             retention.Rule,
             stats.TroopStats,
             stats.LogStats,
+            replication.ExportResult,
+            replication.ImportResult,
+            replication.Gap,
+            replication.FileProblem,
         )
     ),
     (columns.PointColumns, lambda kind: list(kind._fields)),  # type: ignore[attr-defined]

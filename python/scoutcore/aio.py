@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar
 
 from scoutcore import database
 from scoutcore.database import Database, Durability, TroopSnapshot
@@ -20,14 +20,18 @@ from scoutcore.ingest import IngestResult
 from scoutcore.model import Point
 from scoutcore.watch import Event
 
+if TYPE_CHECKING:
+    from scoutcore.replication import ExportResult, ImportResult, Server, Sync
+
 P = ParamSpec("P")
 T = TypeVar("T")
+H = TypeVar("H", bound="Sync | Server")
 
 _WORKERS: Final = 16
 """Calls that wait at the same time: the more, the more of them share a commit."""
 _POINTS: Final = 1000
 _POLL: Final = 0.5
-"""Seconds after which a watch looks whether its task was cancelled."""
+"""Seconds after which who waits looks whether its task was cancelled."""
 
 
 async def open(
@@ -82,6 +86,22 @@ class AsyncDatabase:
                 if event is not None:
                     yield event
 
+    async def export_changes(self, target: Any, **options: Any) -> ExportResult:
+        """See :meth:`Database.export_changes`."""
+        return await self.run(self.database.export_changes, target, **options)
+
+    async def import_changes(self, *sources: Any, **options: Any) -> ImportResult:
+        """See :meth:`Database.import_changes`."""
+        return await self.run(self.database.import_changes, *sources, **options)
+
+    async def sync(self, url: str, **options: Any) -> AsyncHandle[Sync]:
+        """See :meth:`Database.sync`."""
+        return AsyncHandle(await self.run(self.database.sync, url, **options))
+
+    async def serve(self, *urls: str, **options: Any) -> AsyncHandle[Server]:
+        """See :meth:`Database.serve`."""
+        return AsyncHandle(await self.run(self.database.serve, *([urls] if urls else ()), **options))
+
     async def close(self) -> None:
         """Close the database; closing twice is fine."""
         self._closed = True
@@ -93,3 +113,49 @@ class AsyncDatabase:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+class AsyncHandle(Generic[H]):
+    """What goes on in the background: a sync or a server. In an ``async with`` block it ends with that.
+
+    Attributes:
+        handle: the handle itself, with its ``progress``, ``addresses`` and so on.
+    """
+
+    def __init__(self, handle: H) -> None:
+        self.handle = handle
+
+    async def wait(self) -> None:
+        """Wait for the end; raises the SyncError that it ended with."""
+        await self._patiently(self.handle.wait)
+
+    async def wait_synced(self: AsyncHandle[Sync]) -> None:
+        """See :meth:`Sync.wait_synced`."""
+        await self._patiently(self.handle.wait_synced)
+
+    async def _patiently(self, wait: Callable[[float], None]) -> None:
+        while True:
+            try:
+                return await asyncio.to_thread(wait, _POLL)
+            except TimeoutError:
+                continue
+
+    async def cancel(self) -> None:
+        """End it in good order; ending it twice is fine."""
+        await asyncio.to_thread(self.handle.cancel)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """What happens, as it does, until it has ended."""
+        while True:
+            done = self.handle.done
+            event = await asyncio.to_thread(self.handle.next, _POLL)
+            if event is not None:
+                yield event
+            elif done:
+                return
+
+    async def __aenter__(self) -> AsyncHandle[H]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cancel()

@@ -61,7 +61,7 @@ from scoutcore.views import Reception, Views
 from scoutcore.watch import Event, Hub, Watch
 
 if TYPE_CHECKING:
-    from scoutcore.replication import Limits, Server, Sync, Tls
+    from scoutcore.replication import ExportResult, ImportResult, Limits, Server, Sync, Tls
 
 T = TypeVar("T")
 Durability = Literal["process", "power"]
@@ -787,6 +787,65 @@ class Database:
         replication: Any = import_module("scoutcore.replication")
         options = replication.options(True, pull, push, from_base, secret, limits)
         return replication.Server(self, [url] if isinstance(url, str) else list(url), options, tls)  # type: ignore[no-any-return]
+
+    def export_changes(
+        self,
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        log: str | None = None,
+        first: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ExportResult:
+        """Give away all that is here, as files; it is packed first, and every interval is compared with its check.
+
+        Args:
+            target: a directory, made if need be, for changes files in a directory of each log; or a binary stream, for
+                one dat stream.
+            log: the uuid of the only log that is meant.
+            first: begin at the keyframe before this change of it.
+            progress: called with the bytes written and those that there are.
+
+        Raises:
+            InvalidError: an argument that cannot be right, or a database in memory.
+            NotFoundError: no such log or change.
+            StorageError: the disk refuses. CorruptError: a changes file is damaged.
+        """
+        replication: Any = import_module("scoutcore.replication")
+        return replication.export_changes(  # type: ignore[no-any-return]
+            self, target, log=log, first=first, progress=progress
+        )
+
+    def import_changes(
+        self,
+        *sources: str | os.PathLike[str] | BinaryIO,
+        from_base: bool = False,
+        limits: Limits | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ImportResult:
+        """Take what files hold of any logs: changes files and dat streams, in any order, as often as one likes.
+
+        What follows what is here is added, as from a peer; what is here already is compared. The rest is reported. What
+        was taken is safe against power loss when this returns.
+
+        Args:
+            sources: files; directories, of which all ``*.changes`` and ``*.dat`` are taken, however deep; binary
+                streams. Symbolic links are not followed.
+            from_base: begin a log whose oldest changes are neither here nor in the files behind those.
+            limits: what all of them may cost.
+            progress: called with the bytes done and those to do.
+
+        Returns:
+            how much was taken, which changes are missing, and what is damaged.
+
+        Raises:
+            InvalidError: a source that is a link, or no file. NotFoundError: a directory without any.
+            OSError: a source cannot be read.
+            StorageError: the disk refuses; what was taken before that stays.
+        """
+        replication: Any = import_module("scoutcore.replication")
+        return replication.import_changes(  # type: ignore[no-any-return]
+            self, sources, from_base=from_base, limits=limits, progress=progress
+        )
 
     def drop_changes(self, before: Time) -> int:
         """Delete the oldest changes files here, of every log, in which all was written before a time.

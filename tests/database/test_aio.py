@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from scoutcore import aio
-from scoutcore.errors import ClosedError
+from scoutcore.errors import ClosedError, SyncError
 from scoutcore.model import Point
+from scoutcore.replication import Ended
 from scoutcore.watch import Synced
 
 
@@ -85,5 +86,29 @@ def test_a_closed_database_says_so(tmp_path: Path) -> None:
         with pytest.raises(ClosedError):
             async for _ in db.watch():
                 pass
+
+    asyncio.run(main())
+
+
+def test_replication_is_awaited(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with await aio.open(tmp_path / "a.scout") as one, await aio.open(tmp_path / "b.scout") as other:
+            await one.run(one.database.troops.create, name="one")
+            async with await one.serve("tcp://127.0.0.1:0") as server:
+                once = await other.sync(server.handle.addresses[0])
+                await once.wait()
+                assert [type(event) for event in [event async for event in once]][-1] is Ended
+                async with await other.sync(server.handle.addresses[0], live=True) as live:
+                    await asyncio.wait_for(live.wait_synced(), 30)
+                    with pytest.raises(asyncio.TimeoutError):
+                        await asyncio.wait_for(live.wait(), 0.01)
+                    waiting = asyncio.create_task(live.wait())
+                await waiting
+            failed = await other.sync("tcp://127.0.0.1:1")
+            with pytest.raises(SyncError, match="cannot be reached"):
+                await failed.wait()
+            assert list(one.database.dump()) == list(other.database.dump())
+            await one.export_changes(tmp_path / "out")
+            assert (await other.import_changes(tmp_path / "out")).new == 0
 
     asyncio.run(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,13 @@ from scoutcore.cli.arguments import INTERRUPTED, NOBODY_READS
 from scoutcore.cli.output import printable, say
 from scoutcore.errors import Error
 
-_REPLICATION: Final = ("sync", "serve", "watch")
+_LATER: Final = {
+    "sync": "replication.sync",
+    "serve": "replication.serve",
+    "watch": "replication.watch",
+    "export": "transfer.export",
+    "import": "transfer.import_",
+}
 
 
 class Program(click.Group):
@@ -22,14 +29,13 @@ class Program(click.Group):
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The commands in the order in which one needs them."""
-        return [*self.commands, *(name for name in _REPLICATION if name not in self.commands)]
+        return [*self.commands, *(name for name in _LATER if name not in self.commands)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """A command; what only some need, such as asyncio and TLS, is loaded with theirs."""
-        if name in _REPLICATION and name not in self.commands:
-            from scoutcore.cli import replication
-
-            self.add_command(getattr(replication, name))
+        if name in _LATER and name not in self.commands:
+            module, _, function = _LATER[name].partition(".")
+            self.add_command(getattr(import_module(f"scoutcore.cli.{module}"), function))
         return super().get_command(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -85,7 +91,8 @@ def program() -> None:
       scoutcore COMMAND --help
 
     Exit codes: 0 done; 1 it failed, and said why; 2 the command line is wrong; 3 some reports were rejected (ingest),
-    or a peer could not give or take all (sync); 130 interrupted; 141 nobody reads the output any more.
+    a peer could not give or take all (sync), or files not be taken whole (import); 130 interrupted; 141 nobody reads
+    the output any more.
     """  # noqa: D301
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

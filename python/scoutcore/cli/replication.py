@@ -72,7 +72,7 @@ def _tls_options(command: _Command) -> _Command:
     return command
 
 
-def _limit_options(command: _Command) -> _Command:
+def limit_options(command: _Command) -> _Command:
     defaults = Limits()
     for name, field, text in (
         ("--max-bytes", "bytes", "Bytes of changes"),
@@ -135,7 +135,7 @@ def _settings(
 @_direction_options
 @_secret_option
 @_tls_options
-@_limit_options
+@limit_options
 @json_option
 def sync(db: Path, urls: tuple[str, ...], live: bool, on_stdio: bool, as_json: bool, **settings: Any) -> None:
     """Bring a database and others to the same state.
@@ -278,7 +278,7 @@ def _finish(handles: list[Sync], seconds: float, as_json: bool) -> bool:
 @_direction_options
 @_secret_option
 @_tls_options
-@_limit_options
+@limit_options
 @json_option
 def serve(
     db: Path,

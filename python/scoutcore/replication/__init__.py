@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from scoutcore.errors import InvalidError
 from scoutcore.replication.client import Retrying, Sync
+from scoutcore.replication.exporting import ExportResult, export_changes
+from scoutcore.replication.importing import FileProblem, Gap, ImportResult, import_changes
 from scoutcore.replication.replica import Limits
 from scoutcore.replication.server import Server, Told
 from scoutcore.replication.session import (
@@ -20,6 +22,10 @@ from scoutcore.replication.tcp import Tls
 __all__ = [
     "Connected",
     "Ended",
+    "ExportResult",
+    "FileProblem",
+    "Gap",
+    "ImportResult",
     "InSync",
     "Limits",
     "Options",
@@ -30,6 +36,8 @@ __all__ = [
     "Sync",
     "Tls",
     "Told",
+    "export_changes",
+    "import_changes",
     "options",
 ]
 

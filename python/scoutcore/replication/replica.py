@@ -262,6 +262,13 @@ class Replica:
             return Held(0, 0, 0)
         return Held(found.base, found.origin, max(self._heads.get(log, 0), found.base))
 
+    def stored(self, log: bytes) -> Held:
+        """What is held of a log, safe against power loss or not yet."""
+        found = self._logs.by_uuid.get(log)
+        if found is None:
+            return Held(0, 0, 0)
+        return Held(found.base, found.origin, max(self._logs.stored_head(found), found.base))
+
     def heads(self) -> dict[bytes, Held]:
         """What is held of every log that has anything."""
         found = {log: self.held(log) for log in list(self._heads)}
@@ -376,7 +383,7 @@ class Replica:
             StorageError: the disk or LevelDB refuses; nothing of it is stored.
             CorruptError: what is here cannot be read.
         """
-        self._check_disk(quota.limits)
+        self.check_disk(quota.limits)
         size = sum(len(run.frames) for run in runs)
         uids: set[str] = set()
         for run in runs:
@@ -397,7 +404,8 @@ class Replica:
             quota.take(logs, troops, size)
             return sum(len(run.ends) for run in prepared)
 
-    def _check_disk(self, limits: Limits) -> None:
+    def check_disk(self, limits: Limits) -> None:
+        """See that the disk has room for what comes; raises StorageError."""
         directory = self._database._directory
         if directory is None:
             return
