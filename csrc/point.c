@@ -96,7 +96,7 @@ sc_status sc_point_add(const sc_point *p, const uint8_t *key, size_t key_len, co
     uint64_t count = 1, boot = clocked ? p->boot : 0, ms = clocked ? p->ms : 0;
     uint64_t start = *block, end = size, data_start = size - data_len;
     sc_summaries s = {&write_time, &count, &t,       &t,    &clocked, &boot,       &ms,
-                      &boot,       &ms,    &clocked, &boot, &ms,      &data_start, &end};
+                      &boot,       &ms,    &clocked, &boot, &ms,      &data_start, &end,        made, size};
     uint64_t suffix_offsets[] = {0, suffix_len}, record_offsets[] = {0, record_len};
     sc_rows rows = {1,          suffix,         suffix_len, suffix_offsets, record,
                     record_len, record_offsets, uuids,      logs,           newest};

@@ -129,7 +129,7 @@ static bool clock_follows(sc_row *row, const sc_summaries *s, size_t i)
            s->max_ms[i] - s->min_ms[i] <= SC_CLOCK_RANGE;
 }
 
-static void last_take(const sc_rows *rows, sc_row *row, const uint8_t *in, const sc_summaries *s, size_t i, place at)
+static void last_take(const sc_rows *rows, sc_row *row, const sc_summaries *s, size_t i, place at)
 {
     int64_t t = s->last_t[i], low = t < s->write_times[i] ? t : s->write_times[i];
     if (!is_last(rows, row, low, t, at, s->counts[i] - 1))
@@ -142,7 +142,7 @@ static void last_take(const sc_rows *rows, sc_row *row, const uint8_t *in, const
     row->flags = (uint8_t)((row->flags & CLOCKED_EVER) | (s->last_clocked[i] ? CLOCKED_LAST : 0));
     row->boot = s->last_boot[i];
     row->ms = s->last_ms[i];
-    row->data = in + s->starts[i];
+    row->data = s->data + s->starts[i];
     row->data_len = (size_t)(s->ends[i] - s->starts[i]);
 }
 
@@ -198,19 +198,19 @@ static uint32_t puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r
 }
 
 size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
-                    size_t count)
+                    size_t count, size_t texts)
 {
-    uint64_t size = ARRAY_HEAD + rows->count * (STRING_HEAD + RECORD) + rows->records_len;
+    uint64_t size = ARRAY_HEAD + rows->count * (STRING_HEAD + RECORD) + rows->records_len + texts;
     for (size_t i = 0; i < count; i++) {
         if (row_of[i] >= rows->count || starts[i] > ends[i])
             break;
-        size += puts_size(rows, row_of[i], ends[i] - starts[i]) + ends[i] - starts[i]; /* the last value's data too */
+        size += puts_size(rows, row_of[i], ends[i] - starts[i]);
     }
     return (size_t)size;
 }
 
 /* Adds a block to its row; false: it may have readings that were heard before. */
-static bool block_add(const sc_rows *rows, sc_row *row, const uint8_t *in, const sc_summaries *s, size_t i, place at)
+static bool block_add(const sc_rows *rows, sc_row *row, const sc_summaries *s, size_t i, place at)
 {
     uint64_t span = (uint64_t)s->last_t[i] - (uint64_t)s->first_t[i];
     row->span = row->span < span ? span : row->span;
@@ -218,7 +218,7 @@ static bool block_add(const sc_rows *rows, sc_row *row, const uint8_t *in, const
     if (!clock_follows(row, s, i))
         return false;
     row->points += s->counts[i];
-    last_take(rows, row, in, s, i, at);
+    last_take(rows, row, s, i, at);
     return true;
 }
 
@@ -239,7 +239,7 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
             return SC_RECORD;
     for (*at = 0; *at < count; (*at)++) {
         size_t i = *at, r = row_of[i];
-        if (r >= rows->count || !slice_ok(starts[i], ends[i], len) || !slice_ok(s->starts[i], s->ends[i], len))
+        if (r >= rows->count || !slice_ok(starts[i], ends[i], len) || !slice_ok(s->starts[i], s->ends[i], s->data_len))
             return SC_BOUNDS;
         sc_row *row = &scratch[r];
         place where = {log, changes[i]};
@@ -250,7 +250,7 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
         if (s->first_t[i] < rows->newest || s->first_t[i] < row->floor)
             deferred[i] = 2;
         else
-            deferred[i] = !block_add(rows, row, in, s, i, where);
+            deferred[i] = !block_add(rows, row, s, i, where);
         if (deferred[i])
             continue;
         if (puts_size(rows, r, ends[i] - starts[i]) > room - size)

@@ -54,7 +54,9 @@ typedef enum sc_status {
     SC_RECORD = 24,        /* a row's record that cannot be one */
     SC_KEYFRAME = 25,      /* no keyframe of the log where one has to be */
     SC_ORDER = 26,         /* a change whose number is not the next */
-    SC_INTERVAL = 27       /* an interval that is not closed where the format closes it */
+    SC_INTERVAL = 27,      /* an interval that is not closed where the format closes it */
+    SC_BLOCK_LIMIT = 28,   /* block over SC_MAX_COLUMN, SC_MAX_NUMBERS or SC_MAX_TEXTS */
+    SC_COLUMN = 29         /* a column that cannot be one */
 } sc_status;
 
 #define SC_ABSENT UINT64_MAX          /* start and end of a text that is not there */
@@ -67,6 +69,10 @@ typedef enum sc_status {
 #define SC_MAX_FRAME 4194304          /* bytes; the longest frame of a log */
 #define SC_MAX_DATA 1048576           /* bytes; the longest data of a point */
 #define SC_MAX_BLOCK_SPAN 3600000000  /* microseconds from a block's first point to its last */
+#define SC_MIN_COLUMN 3               /* points; below that, codec 1 is not tried */
+#define SC_MAX_COLUMN 512             /* points; the most in a block of codec 1 */
+#define SC_MAX_NUMBERS 32             /* the most numbers in a text of codec 1 */
+#define SC_MAX_TEXTS 262144           /* bytes; the most that the texts of a block of codec 1 may come to */
 #define SC_CLOCK_RANGE 3600000        /* ms that an entry of the clock index spans at most */
 
 /* ---- varint.c: unsigned LEB128, at most 10 bytes, as npm varint; zigzag as protobuf sint64 ---- */
@@ -167,7 +173,8 @@ sc_status sc_msgpack_pack(const uint8_t *in, size_t len, size_t extra, uint8_t *
  * (anything else), SC_UINT32. */
 sc_status sc_msgpack_changes(const uint8_t *in, size_t len, sc_changes *changes, size_t *at);
 
-/* ---- block.c: blocks of points, codec 0 ---- */
+/* ---- block.c, block_read.c: blocks of points. Codec 1 holds columns of numbers, and once the text that all points have
+ *      around them; what does not fit it, or is not smaller in it, is codec 0, which holds point after point ---- */
 
 typedef struct sc_points {
     int64_t *t;         /* microseconds since the Unix epoch */
@@ -178,19 +185,25 @@ typedef struct sc_points {
     uint64_t *starts, *ends;
 } sc_points;
 
+typedef struct sc_columns { /* scratch for one block; undefined afterwards */
+    uint64_t values[(3 + SC_MAX_NUMBERS) * SC_MAX_COLUMN];
+    uint8_t decimals[SC_MAX_NUMBERS * SC_MAX_COLUMN];
+} sc_columns;
+
 typedef struct sc_blocks {
     uint64_t *offsets; /* block i: out[offsets[i]..offsets[i+1]]; room for points + 1 */
     uint32_t *series;  /* of block i; room for points */
     uint64_t *firsts;  /* block i: points order[firsts[i]..firsts[i+1]]; room for points + 1 */
     uint32_t *order;   /* room for points */
     uint32_t *scratch; /* room for 2 * points + 1; undefined afterwards */
+    sc_columns *columns;
     size_t count;      /* blocks made */
 } sc_blocks;
 
 /* Groups count (below 2^32) points by series, series in order of their first points (series[i] is 0 for the first and
  * the next number for each new one), sorts each by t (stable), and encodes them in blocks of at most max_points and,
- * unless a single point is longer, max_bytes. write_time: microseconds, not negative. *at: bytes written, or the row
- * that is wrong. SC_TIME, SC_BOUNDS, SC_DATA_EMPTY, SC_DATA_SIZE, SC_SERIES, SC_ROOM.
+ * unless a single point is longer, max_bytes in codec 0. write_time: microseconds, not negative. *at: bytes written, or
+ * the row that is wrong. SC_TIME, SC_BOUNDS, SC_DATA_EMPTY, SC_DATA_SIZE, SC_SERIES, SC_ROOM.
  * sc_blocks_size: room that is enough, for slices that are in order. */
 size_t sc_blocks_size(const sc_points *points, size_t count);
 sc_status sc_blocks_encode(const sc_points *points, const uint32_t *series, size_t count, int64_t write_time,
@@ -198,13 +211,17 @@ sc_status sc_blocks_encode(const sc_points *points, const uint32_t *series, size
                            size_t *at);
 
 /* Decodes count blocks in[starts[i]..ends[i]]: block i gives the points firsts[i]..firsts[i+1] (firsts has room for
- * count + 1) and write_times[i]. The columns of *points have room for as many points as sc_blocks_count tells, their
- * starts and ends point into in. SC_BOUNDS with *at the block, SC_BLOCK_CODEC, SC_BLOCK_EMPTY, SC_BLOCK_ORDER,
- * SC_BLOCK_SPAN, SC_TIME, SC_FLAGS, SC_DATA_EMPTY, SC_DATA_SIZE, SC_POINT_SIZE, SC_UTF8, SC_VARINT, SC_ROOM.
- * sc_blocks_count: the points in them, for blocks that are right; for others no more than there are bytes. */
-size_t sc_blocks_count(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count);
+ * count + 1) and write_times[i]. The columns of *points have room for as many points as sc_blocks_count tells; their
+ * starts and ends point into texts, which becomes their data. SC_BOUNDS with *at the block, SC_BLOCK_CODEC,
+ * SC_BLOCK_EMPTY, SC_BLOCK_ORDER, SC_BLOCK_SPAN, SC_TIME, SC_FLAGS, SC_DATA_EMPTY, SC_DATA_SIZE, SC_POINT_SIZE, SC_UTF8,
+ * SC_VARINT, SC_BLOCK_LIMIT, SC_COLUMN, SC_ROOM.
+ * sc_blocks_count: the points in them, and *texts, room that is enough for their texts; for blocks that are wrong no more
+ * points than there are bytes, or SC_MAX_COLUMN for each block. */
+size_t sc_blocks_count(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                       size_t *texts);
 sc_status sc_blocks_decode(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
-                           uint64_t *firsts, int64_t *write_times, sc_points *points, size_t room, size_t *at);
+                           uint64_t *firsts, int64_t *write_times, sc_points *points, size_t room, uint8_t *texts,
+                           size_t texts_room, size_t *at);
 
 typedef struct sc_summaries {
     int64_t *write_times;
@@ -214,10 +231,14 @@ typedef struct sc_summaries {
     uint64_t *min_boot, *min_ms; /* the smallest (boot, ms), and the greatest; 0 where there is none */
     uint64_t *max_boot, *max_ms;
     uint8_t *last_clocked;      /* of the last point, as in sc_points */
-    uint64_t *last_boot, *last_ms, *starts, *ends;
+    uint64_t *last_boot, *last_ms, *starts, *ends; /* its text: data[starts[i]..ends[i]] */
+    uint8_t *data;
+    size_t data_len;            /* the room at data */
 } sc_summaries;
 
-/* What a view needs of count blocks, one row per block, each checked as by sc_blocks_decode: *at and failures are its. */
+/* What a view needs of count blocks, one row per block, each checked as by sc_blocks_decode: *at and failures are its.
+ * sc_lasts_size: room that is enough for the texts of their last points. */
+size_t sc_lasts_size(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count);
 sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                               sc_summaries *summaries, size_t *at);
 
@@ -233,8 +254,8 @@ sc_status sc_blocks_shared(const uint8_t *in, size_t len, const uint64_t *starts
 
 /* Writes the points of blocks in[starts[i]..ends[i]] with a time from from up to to, to included, as a msgpack array;
  * each point is prefix (the head of its own array, and what the caller puts first), t, data as bytes, and boot and ms or
- * nil. room: at least 5; len and 32 + prefix_len for each of sc_blocks_count points more are enough. *at: bytes written;
- * 0: a block does not begin after the one before it has ended. Failures as of sc_blocks_decode. */
+ * nil. room: at least 5; what sc_blocks_count has for texts and 32 + prefix_len for each of its points more are enough.
+ * *at: bytes written; 0: a block does not begin after the one before it has ended. Failures as of sc_blocks_decode. */
 sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                             int64_t from, int64_t to, const uint8_t *prefix, size_t prefix_len, uint8_t *out,
                             size_t room, size_t *at);
@@ -280,9 +301,9 @@ typedef struct sc_rows {
  * reading that was heard before: it counts in its row's receptions, span and greatest clock, and nothing else is done; 2
  * for one that begins before rows->newest or its row's floor: nothing is done; else 0. scratch: room for rows->count.
  * *at: bytes written; or what is wrong: the row (SC_RECORD), the block (SC_BOUNDS), SC_ROOM. sc_rows_size: room that is
- * enough. */
+ * enough, where the texts of the summaries come to that many bytes. */
 size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
-                    size_t count);
+                    size_t count, size_t texts);
 sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
                       const sc_summaries *s, const uint32_t *row_of, const uint32_t *changes, const uint32_t *versions,
                       size_t count, uint32_t log, sc_row *scratch, uint8_t *deferred, uint8_t *out, size_t room,

@@ -3,7 +3,7 @@
 
 enum { MOST = 64 };
 
-static uint8_t texts[SC_MAX_DATA + 1];
+static uint8_t texts[SC_MAX_DATA + 1]; /* numbers, and what looks like one, first */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     uint32_t series[MOST], seen = 0;
     points.data = texts;
     points.data_len = sizeof texts;
-    memset(texts, 'x', 64);
+    memcpy(texts, "1.50 -2 0.25,30 7-0.5 12 x3 0.10 9 18446744073709551616 -0 1.0 5.", 65);
     while (in.len > 0 && count < MOST) {
         uint8_t kind = take_byte(&in), slice = take_byte(&in);
         series[count] = kind & 1 ? seen : kind >> 1 & 7;

@@ -1,4 +1,4 @@
-/* Columns of points for the two targets of block.c. */
+/* Columns of points for the targets that read and write blocks. */
 #include "fuzz.h"
 
 static inline sc_points point_columns(size_t count)
@@ -14,7 +14,22 @@ static inline sc_points point_columns(size_t count)
     return made;
 }
 
-static inline sc_summaries summary_columns(size_t count)
+static inline size_t points_in(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count)
+{
+    size_t texts;
+    return sc_blocks_count(in, len, starts, ends, count, &texts);
+}
+
+/* sc_blocks_decode, with as much room for texts as is said to be enough. */
+static inline sc_status points_of(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                           uint64_t *firsts, int64_t *times, sc_points *points, size_t room, size_t *at)
+{
+    size_t texts;
+    sc_blocks_count(in, len, starts, ends, count, &texts);
+    return sc_blocks_decode(in, len, starts, ends, count, firsts, times, points, room, room_for(texts), texts, at);
+}
+
+static inline sc_summaries summary_columns(size_t count, size_t texts)
 {
     sc_summaries made = {room_for(count * sizeof(int64_t)),
                          numbers(count),
@@ -29,7 +44,9 @@ static inline sc_summaries summary_columns(size_t count)
                          numbers(count),
                          numbers(count),
                          numbers(count),
-                         numbers(count)};
+                         numbers(count),
+                         room_for(texts),
+                         texts};
     return made;
 }
 
@@ -55,7 +72,9 @@ static inline void summary_check(const sc_summaries *s, size_t i, const sc_point
     REQUIRE(s->min_boot[i] == p->boot[low] && s->min_ms[i] == p->ms[low]);
     REQUIRE(s->max_boot[i] == p->boot[high] && s->max_ms[i] == p->ms[high]);
     REQUIRE(s->last_clocked[i] == p->clocked[end - 1] && s->last_boot[i] == p->boot[end - 1]);
-    REQUIRE(s->last_ms[i] == p->ms[end - 1] && s->starts[i] == p->starts[end - 1] && s->ends[i] == p->ends[end - 1]);
+    size_t size = p->ends[end - 1] - p->starts[end - 1];
+    REQUIRE(s->last_ms[i] == p->ms[end - 1] && s->ends[i] - s->starts[i] == size && s->ends[i] <= s->data_len);
+    REQUIRE(same(s->data + s->starts[i], p->data + p->starts[end - 1], size));
 }
 
 /* The points of blocks as msgpack: as many as there are between from and to, in a room that is said to be enough. */
@@ -63,8 +82,8 @@ static inline void msgpack_check(const uint8_t *in, size_t len, const uint64_t *
                                  size_t count, const uint64_t *firsts, const sc_points *p, sc_status want)
 {
     static const uint8_t prefix[] = {0x95, 7};
-    size_t points = sc_blocks_count(in, len, starts, ends, count), at = 99, found = 0, ordered = 1;
-    size_t room = 5 + count * len + points * (32 + sizeof prefix);
+    size_t texts, points = sc_blocks_count(in, len, starts, ends, count, &texts), at = 99, found = 0, ordered = 1;
+    size_t room = 5 + texts + points * (32 + sizeof prefix);
     int64_t from = points > 0 && want == SC_OK ? p->t[points / 3] : 0, to = from + (from < 1 ? 99 : 0);
     uint8_t *out = room_for(room);
     sc_status status = sc_blocks_msgpack(in, len, starts, ends, count, from, to, prefix, sizeof prefix, out, room, &at);
@@ -84,7 +103,7 @@ static inline void msgpack_check(const uint8_t *in, size_t len, const uint64_t *
 static inline void shared_check(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
                                 size_t count, const uint64_t *firsts, const sc_points *p, sc_status want)
 {
-    size_t room = sc_blocks_count(in, len, starts, ends, count > 0), at = 99;
+    size_t room = points_in(in, len, starts, ends, count > 0), at = 99;
     sc_clock *scratch = room_for(room * sizeof *scratch);
     uint8_t *shared = room_for(count);
     REQUIRE(sc_blocks_shared(in, len, starts, ends, count, scratch, room, shared, &at) == want);
@@ -101,12 +120,12 @@ static inline void shared_check(const uint8_t *in, size_t len, const uint64_t *s
 static inline size_t blocks_read(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
                                  size_t count, uint64_t *firsts, int64_t *times, sc_points *points, sc_status *status)
 {
-    size_t room = sc_blocks_count(in, len, starts, ends, count), at = 99, summary_at = 99;
+    size_t room = points_in(in, len, starts, ends, count), at = 99, summary_at = 99;
     *points = point_columns(room);
-    *status = sc_blocks_decode(in, len, starts, ends, count, firsts, times, points, room, &at);
+    *status = points_of(in, len, starts, ends, count, firsts, times, points, room, &at);
     msgpack_check(in, len, starts, ends, count, firsts, points, *status);
     shared_check(in, len, starts, ends, count, firsts, points, *status);
-    sc_summaries summaries = summary_columns(count);
+    sc_summaries summaries = summary_columns(count, sc_lasts_size(in, len, starts, ends, count));
     REQUIRE(sc_blocks_summarize(in, len, starts, ends, count, &summaries, &summary_at) == *status);
     if (*status != SC_OK) {
         REQUIRE(*status != SC_ROOM && at == summary_at && at <= (*status == SC_BOUNDS ? count : len));
@@ -118,7 +137,7 @@ static inline size_t blocks_read(const uint8_t *in, size_t len, const uint64_t *
         summary_check(&summaries, i, points, firsts[i], firsts[i + 1]);
     }
     for (size_t k = 0; k < room; k++)
-        REQUIRE(points->starts[k] < points->ends[k] && points->ends[k] <= len);
+        REQUIRE(points->starts[k] < points->ends[k] && points->ends[k] <= points->data_len);
     return room;
 }
 
@@ -129,6 +148,7 @@ static inline sc_blocks blocks_for(size_t count)
                       numbers(count + 1),
                       room_for(count * sizeof(uint32_t)),
                       room_for((2 * count + 1) * sizeof(uint32_t)),
+                      room_for(sizeof(sc_columns)),
                       0};
     return made;
 }
@@ -162,7 +182,7 @@ static inline void blocks_round(const sc_points *points, const uint32_t *series,
             REQUIRE(got.boot[k] == (got.clocked[k] ? points->boot[row] : 0));
             REQUIRE(got.ms[k] == (got.clocked[k] ? points->ms[row] : 0));
             REQUIRE(got.ends[k] - got.starts[k] == points->ends[row] - points->starts[row]);
-            REQUIRE(same(out + got.starts[k], points->data + points->starts[row], got.ends[k] - got.starts[k]));
+            REQUIRE(same(got.data + got.starts[k], points->data + points->starts[row], got.ends[k] - got.starts[k]));
         }
     }
     if (end > 0) {

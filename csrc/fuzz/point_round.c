@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     uint64_t zero = 0, end = text_len, offsets[2], firsts[2], six = 6, key_end = key_len, frame_end = 0;
     uint32_t series = 0, of_block, order, scratch[3];
     sc_points points = {&p.t, &clocked, &p.boot, &p.ms, text, text_len, &zero, &end};
-    sc_blocks blocks = {offsets, &of_block, firsts, &order, scratch, 0};
+    sc_blocks blocks = {offsets, &of_block, firsts, &order, scratch, NULL, 0};
     sc_status want = sc_blocks_encode(&points, &series, 1, p.write_time, 1, SIZE_MAX, &blocks, value, room, &made);
     uint64_t value_end = made;
     sc_changes row = {(const uint8_t *)"sensor",

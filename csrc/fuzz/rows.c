@@ -41,13 +41,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     ends[1] = in.len;
     for (size_t i = 0; i < BLOCKS; i++)
         row_of[i] = kinds >> 2 * i & 3;
-    sc_summaries s = summary_columns(BLOCKS);
     const uint8_t *blocks = exact(in.data, in.len);
     size_t at = 99, count = kinds >> 4 & 1 ? BLOCKS : 1;
+    sc_summaries s = summary_columns(BLOCKS, sc_lasts_size(blocks, in.len, starts, ends, count));
     if (sc_blocks_summarize(blocks, in.len, starts, ends, count, &s, &at) != SC_OK)
         return free_all();
 
-    size_t room = sc_rows_size(&rows, starts, ends, row_of, count);
+    size_t room = sc_rows_size(&rows, starts, ends, row_of, count, s.data_len);
     uint8_t *out = room_for(room), deferred[BLOCKS];
     sc_row *scratch = room_for(rows.count * sizeof *scratch);
     sc_status status = sc_rows_add(&rows, blocks, in.len, starts, ends, &s, row_of, changes,

@@ -46,5 +46,6 @@ void test_reports(void);
 void test_msgpack(void);
 void test_point(void);
 void test_rows(void);
+void test_numbers(void);
 
 #endif

@@ -42,6 +42,21 @@ static sc_points gather(const sample *samples, size_t count)
     return p;
 }
 
+static size_t points_in(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count)
+{
+    size_t texts;
+    return sc_blocks_count(in, len, starts, ends, count, &texts);
+}
+
+/* sc_blocks_decode, with as much room for texts as is said to be enough. */
+static sc_status points_of(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                           uint64_t *firsts, int64_t *times, sc_points *points, size_t room, size_t *at)
+{
+    size_t texts;
+    sc_blocks_count(in, len, starts, ends, count, &texts);
+    return sc_blocks_decode(in, len, starts, ends, count, firsts, times, points, room, room_for(texts), texts, at);
+}
+
 static uint32_t *series_of(const sample *samples, size_t count)
 {
     uint32_t *series = room_for(count * sizeof *series);
@@ -58,6 +73,7 @@ static sc_blocks blocks_for(size_t count)
                       numbers(count + 1),
                       room_for(count * sizeof(uint32_t)),
                       room_for((2 * count + 1) * sizeof(uint32_t)),
+                      room_for(sizeof(sc_columns)),
                       99};
     return made;
 }
@@ -103,8 +119,10 @@ static void msgpack(bytes in, const uint64_t *starts, const uint64_t *ends, size
                     const uint64_t *firsts, sc_status status, size_t want_at, int64_t from, int64_t to)
 {
     bytes prefix = hex("95 a1 78"), want = hex("dd 00 00 00 00"), nil = hex("c0");
-    size_t points = sc_blocks_count(in.data, in.len, starts, ends, count), at = 99;
-    size_t room = 5 + in.len * count + points * (32 + prefix.len);
+    size_t points = points_in(in.data, in.len, starts, ends, count), at = 99;
+    size_t texts = 0;
+    sc_blocks_count(in.data, in.len, starts, ends, count, &texts);
+    size_t room = 5 + texts + points * (32 + prefix.len);
     uint8_t *out = room_for(room);
     sc_status got =
         sc_blocks_msgpack(in.data, in.len, starts, ends, count, from, to, prefix.data, prefix.len, out, room, &at);
@@ -130,7 +148,7 @@ static void msgpack(bytes in, const uint64_t *starts, const uint64_t *ends, size
         }
         size_t size = p->ends[k] - p->starts[k];
         want = join(join(want, prefix), big_end(0xd3, (uint64_t)p->t[k], 8));
-        want = join(join(want, big_end(0xc6, size, 4)), exact(in.data + p->starts[k], size));
+        want = join(join(want, big_end(0xc6, size, 4)), exact(p->data + p->starts[k], size));
         want = join(want, p->clocked[k] ? big_end(0xcf, p->boot[k], 8) : nil);
         want = join(want, p->clocked[k] ? big_end(0xcf, p->ms[k], 8) : nil);
         found++;
@@ -144,7 +162,7 @@ static void msgpack(bytes in, const uint64_t *starts, const uint64_t *ends, size
 static void shared(bytes in, const uint64_t *starts, const uint64_t *ends, size_t count, const sc_points *p,
                    const uint64_t *firsts, sc_status status, size_t want_at)
 {
-    size_t room = sc_blocks_count(in.data, in.len, starts, ends, count > 0), clocked = 0, at = 99;
+    size_t room = points_in(in.data, in.len, starts, ends, count > 0), clocked = 0, at = 99;
     sc_clock *scratch = room_for(room * sizeof *scratch);
     uint8_t *found = room_for(count);
     EQUAL(sc_blocks_shared(in.data, in.len, starts, ends, count, scratch, room, found, &at), status);
@@ -174,14 +192,16 @@ static void shared(bytes in, const uint64_t *starts, const uint64_t *ends, size_
  */
 static void summarize(bytes in, const uint64_t *starts, const uint64_t *ends, size_t count)
 {
-    size_t points = sc_blocks_count(in.data, in.len, starts, ends, count), at = 99, sum_at = 99;
+    size_t points = points_in(in.data, in.len, starts, ends, count), at = 99, sum_at = 99;
     sc_points p = columns(points);
     uint64_t *firsts = numbers(count + 1);
     int64_t *times = room_for(count * sizeof *times);
     sc_summaries s = {room_for(count * 8), numbers(count), room_for(count * 8), room_for(count * 8), room_for(count),
                       numbers(count),      numbers(count), numbers(count),      numbers(count),      room_for(count),
-                      numbers(count),      numbers(count), numbers(count),      numbers(count)};
-    sc_status status = sc_blocks_decode(in.data, in.len, starts, ends, count, firsts, times, &p, points, &at);
+                      numbers(count),      numbers(count), numbers(count),      numbers(count),      NULL,
+                      sc_lasts_size(in.data, in.len, starts, ends, count)};
+    s.data = room_for(s.data_len);
+    sc_status status = points_of(in.data, in.len, starts, ends, count, firsts, times, &p, points, &at);
     msgpack(in, starts, ends, count, &p, firsts, status, at, INT64_MIN, INT64_MAX);
     msgpack(in, starts, ends, count, &p, firsts, status, at, 1, 10);
     shared(in, starts, ends, count, &p, firsts, status, at);
@@ -216,8 +236,8 @@ static void summarize(bytes in, const uint64_t *starts, const uint64_t *ends, si
         EQUAL(s.last_clocked[i], p.clocked[last]);
         EQUAL(s.last_boot[i], p.boot[last]);
         EQUAL(s.last_ms[i], p.ms[last]);
-        EQUAL(s.starts[i], p.starts[last]);
-        EQUAL(s.ends[i], p.ends[last]);
+        SAME(s.data + s.starts[i], s.ends[i] - s.starts[i],
+             exact(p.data + p.starts[last], p.ends[last] - p.starts[last]));
     }
 }
 
@@ -228,12 +248,12 @@ static void back(const encoded *made, const sample *samples, size_t count)
     size_t at = 0;
     EQUAL(b->offsets[b->count], made->out.len);
     EQUAL(b->firsts[b->count], count);
-    EQUAL(sc_blocks_count(made->out.data, made->out.len, b->offsets, b->offsets + 1, b->count), count);
+    EQUAL(points_in(made->out.data, made->out.len, b->offsets, b->offsets + 1, b->count), count);
     summarize(made->out, b->offsets, b->offsets + 1, b->count);
     sc_points got = columns(count);
     uint64_t *firsts = numbers(b->count + 1);
     int64_t *times = room_for(b->count * sizeof *times);
-    EQUAL(sc_blocks_decode(made->out.data, made->out.len, b->offsets, b->offsets + 1, b->count, firsts, times, &got,
+    EQUAL(points_of(made->out.data, made->out.len, b->offsets, b->offsets + 1, b->count, firsts, times, &got,
                            count, &at),
           SC_OK);
     SAME((uint8_t *)firsts, (b->count + 1) * sizeof *firsts, exact(b->firsts, (b->count + 1) * sizeof *firsts));
@@ -282,19 +302,19 @@ static void encode_bytes(void)
     static const sample two[] = {{0, 10, 1, 300, 4, "71"}, {0, 12, 0, 9, 9, "{}"}};
     BYTES_OF("two points", two, MANY_POINTS, MANY_BYTES, "00 05 07 14 01 ac 02 04 37 31 04 04 00 7b 7d");
 
-    static const sample mixed[] = {{0, 30, 0, 0, 0, "1"}, {1, -5, 0, 0, 0, "2"}, {0, 10, 0, 0, 0, "3"},
-                                   {2, 0, 0, 0, 0, "4"},  {0, 30, 0, 0, 0, "5"}, {1, -5, 0, 0, 0, "6"}};
+    static const sample mixed[] = {{0, 30, 0, 0, 0, "a"}, {1, -5, 0, 0, 0, "b"}, {0, 10, 0, 0, 0, "c"},
+                                   {2, 0, 0, 0, 0, "d"},  {0, 30, 0, 0, 0, "e"}, {1, -5, 0, 0, 0, "f"}};
     BYTES_OF("three series: each sorted by t, equal ones in their order", mixed, MANY_POINTS, MANY_BYTES,
-             "00 05 03 14 00 33 03 28 00 31 03 00 00 35", "00 05 03 09 00 32 03 00 00 36", "00 05 03 00 00 34");
+             "00 05 03 14 00 63 03 28 00 61 03 00 00 65", "00 05 03 09 00 62 03 00 00 66", "00 05 03 00 00 64");
 
-    BYTES_OF("two points a block", mixed, 2, MANY_BYTES, "00 05 03 14 00 33 03 28 00 31", "00 05 03 3c 00 35",
-             "00 05 03 09 00 32 03 00 00 36", "00 05 03 00 00 34");
-    BYTES_OF("ten bytes a block", mixed, MANY_POINTS, 10, "00 05 03 14 00 33 03 28 00 31", "00 05 03 3c 00 35",
-             "00 05 03 09 00 32 03 00 00 36", "00 05 03 00 00 34");
-    BYTES_OF("nine bytes a block", mixed, MANY_POINTS, 9, "00 05 03 14 00 33", "00 05 03 3c 00 31", "00 05 03 3c 00 35",
-             "00 05 03 09 00 32", "00 05 03 09 00 36", "00 05 03 00 00 34");
-    BYTES_OF("one point may be longer", mixed, MANY_POINTS, 0, "00 05 03 14 00 33", "00 05 03 3c 00 31",
-             "00 05 03 3c 00 35", "00 05 03 09 00 32", "00 05 03 09 00 36", "00 05 03 00 00 34");
+    BYTES_OF("two points a block", mixed, 2, MANY_BYTES, "00 05 03 14 00 63 03 28 00 61", "00 05 03 3c 00 65",
+             "00 05 03 09 00 62 03 00 00 66", "00 05 03 00 00 64");
+    BYTES_OF("ten bytes a block", mixed, MANY_POINTS, 10, "00 05 03 14 00 63 03 28 00 61", "00 05 03 3c 00 65",
+             "00 05 03 09 00 62 03 00 00 66", "00 05 03 00 00 64");
+    BYTES_OF("nine bytes a block", mixed, MANY_POINTS, 9, "00 05 03 14 00 63", "00 05 03 3c 00 61", "00 05 03 3c 00 65",
+             "00 05 03 09 00 62", "00 05 03 09 00 66", "00 05 03 00 00 64");
+    BYTES_OF("one point may be longer", mixed, MANY_POINTS, 0, "00 05 03 14 00 63", "00 05 03 3c 00 61",
+             "00 05 03 3c 00 65", "00 05 03 09 00 62", "00 05 03 09 00 66", "00 05 03 00 00 64");
 
     static const sample span[] = {
         {0, 0, 0, 0, 0, "1"}, {0, SC_MAX_BLOCK_SPAN, 0, 0, 0, "2"}, {0, SC_MAX_BLOCK_SPAN + 1, 0, 0, 0, "3"}};
@@ -483,7 +503,7 @@ static void decode_cases(void)
 
         {"", SC_BLOCK_EMPTY, 0},
         {"00 05", SC_BLOCK_EMPTY, 0},
-        {"01", SC_BLOCK_CODEC, 0},
+        {"02", SC_BLOCK_CODEC, 0},
         {"ff 05 03 14 00 37", SC_BLOCK_CODEC, 0},
 
         {"00", SC_POINT_SIZE, 1},
@@ -535,17 +555,17 @@ static void decode_cases(void)
         uint64_t start = 3, end = in.len;
         uint64_t *firsts = numbers(2);
         int64_t write_time = 0;
-        size_t at = 99, count = sc_blocks_count(in.data, in.len, &start, &end, 1);
+        size_t at = 99, count = points_in(in.data, in.len, &start, &end, 1);
         sc_points points = columns(count);
         about(cases[i].block);
         CHECK(count <= block.len);
-        EQUAL(sc_blocks_decode(in.data, in.len, &start, &end, 1, firsts, &write_time, &points, count, &at),
+        EQUAL(points_of(in.data, in.len, &start, &end, 1, firsts, &write_time, &points, count, &at),
               cases[i].status);
         EQUAL(firsts[0], 0);
         if (cases[i].status == SC_OK) {
             EQUAL(count, cases[i].at);
             EQUAL(firsts[1], cases[i].at);
-            CHECK(points.data == in.data && points.data_len == in.len);
+            EQUAL(points.data_len, points.ends[firsts[1] - 1]);
         } else {
             EQUAL(at, cases[i].at + 3);
         }
@@ -561,8 +581,8 @@ static void decode_many(void)
     size_t at = 0;
     sc_points points = columns(5);
     about("blocks in any order, one twice");
-    EQUAL(sc_blocks_count(in.data, in.len, starts, ends, 3), 5);
-    EQUAL(sc_blocks_decode(in.data, in.len, starts, ends, 3, firsts, times, &points, 5, &at), SC_OK);
+    EQUAL(points_in(in.data, in.len, starts, ends, 3), 5);
+    EQUAL(points_of(in.data, in.len, starts, ends, 3, firsts, times, &points, 5, &at), SC_OK);
     EQUAL(firsts[1], 2);
     EQUAL(firsts[2], 3);
     EQUAL(firsts[3], 5);
@@ -571,7 +591,7 @@ static void decode_many(void)
     EQUAL(points.t[0], -11);
     EQUAL(points.t[1], -11);
     EQUAL(points.t[2], 10);
-    EQUAL(points.starts[4], 16);
+    EQUAL(points.starts[4], 4);
     summarize(in, starts, ends, 3);
 
     static const uint64_t slices[][2] = {{1, 0}, {0, 18}, {18, 18}, {0, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}};
@@ -581,8 +601,8 @@ static void decode_many(void)
             other_starts[block] = slices[i][0];
             other_ends[block] = slices[i][1];
             about("a block outside its buffer");
-            CHECK(sc_blocks_count(in.data, in.len, other_starts, other_ends, 3) <= 5);
-            EQUAL(sc_blocks_decode(in.data, in.len, other_starts, other_ends, 3, firsts, times, &points, 5, &at),
+            CHECK(points_in(in.data, in.len, other_starts, other_ends, 3) <= 5);
+            EQUAL(points_of(in.data, in.len, other_starts, other_ends, 3, firsts, times, &points, 5, &at),
                   SC_BOUNDS);
             EQUAL(at, block);
             summarize(in, other_starts, other_ends, 3);
@@ -591,12 +611,12 @@ static void decode_many(void)
     about("too little room");
     for (size_t room = 0; room < 5; room++) {
         sc_points few = columns(room);
-        EQUAL(sc_blocks_decode(in.data, in.len, starts, ends, 3, firsts, times, &few, room, &at), SC_ROOM);
+        EQUAL(points_of(in.data, in.len, starts, ends, 3, firsts, times, &few, room, &at), SC_ROOM);
     }
     about("no blocks");
-    EQUAL(sc_blocks_count(NULL, 0, NULL, NULL, 0), 0);
+    EQUAL(points_in(NULL, 0, NULL, NULL, 0), 0);
     sc_points none = columns(0);
-    EQUAL(sc_blocks_decode(NULL, 0, NULL, NULL, 0, firsts, NULL, &none, 0, &at), SC_OK);
+    EQUAL(points_of(NULL, 0, NULL, NULL, 0, firsts, NULL, &none, 0, &at), SC_OK);
     EQUAL(firsts[0], 0);
 }
 
@@ -612,7 +632,7 @@ static void decode_data_size(void)
         int64_t time;
         sc_points points = columns(1);
         about("the longest data and one byte more");
-        EQUAL(sc_blocks_decode(in.data, in.len, &start, &end, 1, firsts, &time, &points, 1, &at),
+        EQUAL(points_of(in.data, in.len, &start, &end, 1, firsts, &time, &points, 1, &at),
               more ? SC_DATA_SIZE : SC_OK);
         CHECK(!more || at == 2);
     }
@@ -628,11 +648,11 @@ static void decode_cut(void)
         bytes in = exact(whole.data, cut);
         uint64_t start = 0, end = cut, firsts[2];
         int64_t time;
-        size_t at = 99, count = sc_blocks_count(in.data, cut, &start, &end, 1);
+        size_t at = 99, count = points_in(in.data, cut, &start, &end, 1);
         sc_points points = columns(count);
         int good = cut == 13 || cut == 19;
         int empty = cut == 0 || cut == 3;
-        EQUAL(sc_blocks_decode(in.data, cut, &start, &end, 1, firsts, &time, &points, count, &at),
+        EQUAL(points_of(in.data, cut, &start, &end, 1, firsts, &time, &points, count, &at),
               good               ? SC_OK
               : empty            ? SC_BLOCK_EMPTY
               : cut == whole.len ? SC_DATA_EMPTY

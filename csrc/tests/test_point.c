@@ -7,7 +7,7 @@ static sc_status two_calls(sc_point p, bytes key, bytes data, uint8_t *out, size
     uint64_t zero = 0, data_end = data.len, offsets[2], firsts[2], key_end = key.len, subset_end = 6, end = 0;
     uint32_t series = 0, of_block, order, scratch[3];
     sc_points points = {&p.t, &clocked, &p.boot, &p.ms, data.data, data.len, &zero, &data_end};
-    sc_blocks blocks = {offsets, &of_block, firsts, &order, scratch, 0};
+    sc_blocks blocks = {offsets, &of_block, firsts, &order, scratch, NULL, 0};
     size_t size = sc_blocks_size(&points, 1);
     uint8_t *value = room_for(size);
     sc_status status = sc_blocks_encode(&points, &series, 1, p.write_time, 1, SIZE_MAX, &blocks, value, size, at);
@@ -58,7 +58,9 @@ static void added(const sc_point *p, bytes key, bytes data, bytes record)
     uint64_t count, min_boot, min_ms, max_boot, max_ms, last_boot, last_ms, data_start, data_end;
     int64_t write_time, first_t, last_t;
     sc_summaries s = {&write_time, &count,  &first_t,      &last_t,    &clocked, &min_boot,   &min_ms,
-                      &max_boot,   &max_ms, &last_clocked, &last_boot, &last_ms, &data_start, &data_end};
+                      &max_boot,   &max_ms, &last_clocked, &last_boot, &last_ms, &data_start, &data_end,
+                      NULL,        sc_lasts_size(frame, size, &start, &end, 1)};
+    s.data = room_for(s.data_len);
     EQUAL(sc_blocks_summarize(frame, size, &start, &end, 1, &s, &at), SC_OK);
     const uint8_t *name = (const uint8_t *)"row";
     sc_rows rows = {1, name, 3, suffix, record.data, record.len, records, uuids, 2, 5};

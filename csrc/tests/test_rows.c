@@ -70,9 +70,11 @@ static added add(bytes block, bytes record_bytes, const uint32_t *versions, size
     uint64_t count, min_boot, min_ms, max_boot, max_ms, last_boot, last_ms, data_start, data_end;
     uint8_t clocks, last_clocked;
     sc_summaries s = {&write_time, &count,  &first_t,      &last_t,    &clocks,  &min_boot,   &min_ms,
-                      &max_boot,   &max_ms, &last_clocked, &last_boot, &last_ms, &data_start, &data_end};
+                      &max_boot,   &max_ms, &last_clocked, &last_boot, &last_ms, &data_start, &data_end,
+                      NULL,        sc_lasts_size(block.data, block.len, &start, &end, 1)};
+    s.data = room_for(s.data_len);
     EQUAL(sc_blocks_summarize(block.data, block.len, &start, &end, 1, &s, &made.at), SC_OK);
-    size_t enough = sc_rows_size(&rows, &start, &end, &row_of, 1), room = most < enough ? most : enough;
+    size_t enough = sc_rows_size(&rows, &start, &end, &row_of, 1, s.data_len), room = most < enough ? most : enough;
     uint8_t *out = room_for(room);
     sc_row *scratch = room_for(sizeof *scratch);
     made.status = sc_rows_add(&rows, block.data, block.len, &start, &end, &s, &row_of, &change, versions, 1, 1, scratch,
@@ -192,7 +194,7 @@ static void wrong(void)
     sc_row scratch;
     uint8_t deferred, out[300];
     size_t at = 99;
-    EQUAL(sc_rows_size(&rows, &start, &end, &row_of, 1), 5 + 5 + RECORD);
+    EQUAL(sc_rows_size(&rows, &start, &end, &row_of, 1, 0), 5 + 5 + RECORD);
     EQUAL(sc_rows_add(&rows, plain.data, plain.len, &start, &end, &s, &row_of, &change, NULL, 1, 1, &scratch, &deferred,
                       out, 300, &at),
           SC_BOUNDS);

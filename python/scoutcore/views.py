@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from scoutcore import codec, keys
 from scoutcore.blocks import hidden_of, pack_hidden, whole
@@ -103,7 +103,7 @@ class Views:
             for index, *about in zip(late, *codec.summarize_blocks(data, *slices), strict=True):
                 block = bytes(data[starts[index] : ends[index]])
                 counted = added.deferred[index] == 1
-                self._add_late(commit, log, changes[index], rows[row_of[index]], data, block, counted, about)
+                self._add_late(commit, log, changes[index], rows[row_of[index]], block, counted, about)
 
     def add_point(
         self,
@@ -123,7 +123,7 @@ class Views:
         if deferred:
             block = frame[start:]
             (about,) = zip(*codec.summarize_blocks(block, *whole(block)), strict=True)
-            self._add_late(commit, log, change, row, block, block, deferred == 1, about)
+            self._add_late(commit, log, change, row, block, deferred == 1, about)
 
     def _add_late(
         self,
@@ -131,13 +131,12 @@ class Views:
         log: Log,
         change: int,
         stored: StoredRow,
-        data: Buffer,
         block: bytes,
         counted: bool,
-        about: Sequence[int],
+        about: Sequence[Any],
     ) -> None:
         row = stored.load(self._logs)
-        self._add_block(commit, log, change, row, data, block, counted, *about)
+        self._add_block(commit, log, change, row, block, counted, *about)
         stored.record = commit.puts[row.view_key] = row.dump(self._logs)
 
     def _add_block(
@@ -146,7 +145,6 @@ class Views:
         log: Log,
         change: int,
         row: Row,
-        data: Buffer,
         block: bytes,
         counted: bool,
         write_time: int,
@@ -161,10 +159,9 @@ class Views:
         last_clocked: int,
         last_boot: int,
         last_ms: int,
-        data_start: int,
-        data_end: int,
+        last_text: bytes,
     ) -> None:
-        """Add one block of *data*, of which the rest is the summary.
+        """Add one block, of which the rest is the summary.
 
         *counted*: it counts in the row's receptions, span and greatest clock already.
         """
@@ -193,7 +190,7 @@ class Views:
         if row.rank is None or rank > row.rank:
             row.rank = rank
             row.t = last_t
-            row.data = bytes(data[data_start:data_end])
+            row.data = last_text
             row.clocked = last_clocked == 1
             row.boot, row.ms = last_boot, last_ms
         if clocks:
@@ -307,7 +304,7 @@ class Views:
             identity = (boot, ms) if clocked else None
             if (wanted is None or identity in wanted) and points.t[index] >= floor:
                 rank = write_time < SET_CLOCK, points.t[index], uuid, change, index
-                data = block[points.starts[index] : points.ends[index]]
+                data = bytes(points.data[points.starts[index] : points.ends[index]])
                 found.setdefault(identity, []).append(Heard(rank, block_key, data))
         return found
 

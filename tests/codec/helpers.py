@@ -148,13 +148,48 @@ def streams(draw: st.DrawFn) -> bytes:
     return b"".join(draw(st.lists(frames, max_size=6)))
 
 
+json_numbers = (
+    st.integers(-(10**19), 10**19).map(str)
+    | st.builds("{:.{}f}".format, st.floats(-1e6, 1e6), st.integers(0, 4))
+    | st.floats(-1000, 1000, width=32).map(lambda number: str(round(number, 2)))
+    | st.floats(allow_nan=False, allow_infinity=False).map(str)
+    | st.sampled_from(["0", "-0", "-0.0", "00", "1.", "-", "9" * 18, "9" * 19, "1e5", "0.10", "x"])
+)
+_SKELETONS = ["{}", '{{"value":{}}}', '{{"a":{},"b":{}}}', "[{},{},{}]", "-{}", "é{}\0", "{}{}"]
+
+
 @st.composite
-def point_rows(draw: st.DrawFn) -> list[tuple[int, tuple[int, int] | None, bytes]]:
+def numeric_rows(draw: st.DrawFn) -> list[tuple[int, tuple[int, int] | None, bytes]]:
+    """Points of texts that mostly differ in their numbers alone, at a pace, mostly all with clocks or without."""
+    skeleton = draw(st.sampled_from(_SKELETONS))
+    kind = draw(st.integers(0, 99).map(str).flatmap(st.just) | json_numbers)
+    values = draw(
+        st.sampled_from([st.just(kind), st.integers(-99, 99).map(str), st.integers(0, 50).map("2.{}".format)])
+    )
+    texts = st.lists(values | json_numbers if draw(st.booleans()) else values, min_size=3, max_size=3)
+    t, pace = draw(numbers(INT64_MIN, INT64_MAX)), draw(st.sampled_from([0, 1, 1000, 60_000_000]))
+    clocked = draw(st.sampled_from([st.just(False), st.just(True), st.booleans()]))
+    boot, ms = draw(uint64), draw(uint64)
+    rows = []
+    for index in range(draw(st.integers(1, 20))):
+        clock = (boot, (ms + index * pace) % 2**64) if draw(clocked) else None
+        moment = min(INT64_MAX, t + index * pace + pace // 1000 * draw(st.integers(0, 9)))
+        rows.append((moment, clock, skeleton.format(*draw(texts)).encode()))
+    return rows
+
+
+@st.composite
+def _any_rows(draw: st.DrawFn) -> list[tuple[int, tuple[int, int] | None, bytes]]:
     """Points, mostly near one time, in any order."""
     base = draw(int64)
     near = st.integers(max(INT64_MIN, base - 5 * 10**9), min(INT64_MAX, base + 5 * 10**9))
     row = st.tuples(near | int64, st.none() | st.tuples(uint64, uint64), texts.filter(bool).map(str.encode))
     return draw(st.lists(row, max_size=12))
+
+
+def point_rows() -> st.SearchStrategy[list[tuple[int, tuple[int, int] | None, bytes]]]:
+    """Points of any kind."""
+    return _any_rows() | numeric_rows()
 
 
 @st.composite
@@ -175,7 +210,7 @@ def blocks(draw: st.DrawFn) -> bytes:
         point_columns(rows),
         array("I", [0]) * len(rows),
         draw(numbers(0, INT64_MAX)),
-        max_points=draw(st.integers(1, 12)),
+        max_points=draw(st.sampled_from([1, 2, 4, 12])),
     )
     index = draw(st.integers(0, len(made.offsets) - 2))
     return made.data[made.offsets[index] : made.offsets[index + 1]]

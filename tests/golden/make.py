@@ -29,12 +29,25 @@ POINTS = [
 ]
 SERIES = [0, 1, 0, 2] * 10
 
+NUMBERS = [
+    (WRITE_TIME - 900_000_000 + index * 60_000_000 + index % 5 * 1000, (7, index * 60_000) if series else None, data)
+    for index in range(15)
+    for series, data in enumerate([b'{"c":%d.%d5}' % (index % 4 - 2, index), b"[%d,1.%d]" % (index * 2**40, index % 3)])
+]
+"""Of two series in turn, in one text each but for the numbers."""
+
 UID = "8dK4ng0d-85qzzez"
 
 
 def blocks(codec: ModuleType) -> list[bytes]:
     """The points in blocks of at most 7."""
     made = codec.encode_blocks(point_columns(POINTS), array("I", SERIES), WRITE_TIME, max_points=7)
+    return [made.data[start:end] for start, end in pairwise(made.offsets)]
+
+
+def numbers(codec: ModuleType) -> list[bytes]:
+    """The points of one text, in blocks of codec 1."""
+    made = codec.encode_blocks(point_columns(NUMBERS), array("I", [0, 1] * 15), WRITE_TIME)
     return [made.data[start:end] for start, end in pairwise(made.offsets)]
 
 
@@ -79,6 +92,7 @@ def build(codec: ModuleType) -> dict[str, bytes]:
         "multibuffer.bin": codec.pack(BUFFERS),
         "multibuffer-extra-3.bin": codec.pack(BUFFERS, 3),
         "blocks.multibuffer": codec.pack(blocks(codec)),
+        "numbers.multibuffer": codec.pack(numbers(codec)),
         "stream.dat": codec.encode_changes(ChangeColumns.from_objects([*changes(codec), *LIMITS]))[0]
         + b"".join(frame(2, blob) for blob in BLOBS),
         "log.changes": log_file(codec),

@@ -12,7 +12,14 @@ from scoutcore import changes, dat
 from tests.codec.helpers import UUID, points_of
 from tests.golden import make
 
-NAMES = ["multibuffer.bin", "multibuffer-extra-3.bin", "blocks.multibuffer", "stream.dat", "log.changes"]
+NAMES = [
+    "multibuffer.bin",
+    "multibuffer-extra-3.bin",
+    "blocks.multibuffer",
+    "numbers.multibuffer",
+    "stream.dat",
+    "log.changes",
+]
 
 
 def golden(name):
@@ -40,6 +47,15 @@ def test_blocks(codec):
         for series in range(3)
     ]
     assert points_of(points) == [point for series in by_series for point in series]
+
+
+def test_numbers(codec):
+    data = golden("numbers.multibuffer")
+    starts, ends, _ = codec.unpack_columns(data)
+    assert [data[start] for start in starts] == [1, 1]
+    firsts, write_times, points = codec.decode_blocks(data, starts, ends)
+    assert (list(firsts), list(write_times)) == ([0, 15, 30], [make.WRITE_TIME] * 2)
+    assert points_of(points) == make.NUMBERS[::2] + make.NUMBERS[1::2]
 
 
 @pytest.mark.parametrize("step", [1, 7, 100, 10_000])

@@ -124,8 +124,8 @@ class BlockSummaries(NamedTuple):
     """What the views need of blocks, one row per block.
 
     ``clocks`` is 0 where no point has boot and ms, 1 where all have and (boot, ms) rises strictly in time order, else
-    2. ``min_*`` and ``max_*`` are the smallest and greatest (boot, ms); ``last_*``, ``starts`` and ``ends`` are those
-    of the last point.
+    2. ``min_*`` and ``max_*`` are the smallest and greatest (boot, ms); ``last_*`` and ``texts`` are those of the last
+    point.
     """
 
     write_times: array[int]
@@ -140,8 +140,7 @@ class BlockSummaries(NamedTuple):
     last_clocked: UInts
     last_boot: UInts
     last_ms: UInts
-    starts: UInts
-    ends: UInts
+    texts: list[bytes]
 
 
 ReportName: TypeAlias = "tuple[int | None, str | None, str | None, int, str]"

@@ -19,16 +19,24 @@ MAX_FRAME: Final = 4 * 1024 * 1024
 """The longest frame of a log: the number its length varint may say, in bytes."""
 MAX_DATA: Final = 1024 * 1024
 """The longest data of one report, in bytes of JSON text."""
-BLOCK_CODECS: Final = frozenset((0,))
+BLOCK_CODECS: Final = frozenset((0, 1))
 """The block codecs that this version reads."""
 MAX_BLOCK_SPAN: Final = 3_600_000_000
 """The longest time from a block's first point to its last, in µs."""
+MIN_COLUMN: Final = 3
+"""The fewest points for which our writer tries codec 1."""
+MAX_COLUMN: Final = 512
+"""The most points in a block of codec 1."""
+MAX_NUMBERS: Final = 32
+"""The most numbers in a text of codec 1."""
+MAX_TEXTS: Final = 262_144
+"""The most bytes that the texts of a block of codec 1 may come to."""
 CLOCK_RANGE: Final = 3_600_000
 """The most ms that one entry of the clock index spans, so that a look-up need not look far."""
 MAX_BLOCK_POINTS: Final = 512
 """The most points our writer puts into a block; a reader takes any number."""
 MAX_BLOCK: Final = MAX_FRAME - 512
-"""The longest block our writer makes: the rest of the frame is for its key and numbers."""
+"""The longest block our writer makes, measured in codec 0: the rest of the frame is for its key and numbers."""
 
 UUID_BYTES: Final = 16
 MARKER_BYTES: Final = 18

@@ -48,7 +48,7 @@ from scoutcore.codec.constants import (
 from scoutcore.codec.status import Status, error
 from scoutcore.errors import EncodeError, InvalidError
 
-_new_uncleared: Callable[[str, int], Any] = ffi.new_allocator(should_clear_after_alloc=False)
+_new_uncleared: Callable[..., Any] = ffi.new_allocator(should_clear_after_alloc=False)
 
 # --- varints ----------------------------------------------------------------------------------------------------------
 
@@ -332,12 +332,13 @@ def encode_blocks(
     scratch = made.scratch = _new_uncleared("uint32_t[]", 2 * count + 1)
     made.offsets, made.firsts = _output(offsets), _output(firsts)
     made.series, made.order = _output(block_series), _output(order)
+    columns = made.columns = _new_uncleared("sc_columns *")
     out = _new_uncleared("uint8_t[]", lib.sc_blocks_size(rows, count))
     at = ffi.new("size_t *")
     limits = _clamp(max_points), _clamp(max_bytes)
     status = lib.sc_blocks_encode(rows, numbers, count, write_time, *limits, made, out, len(out), at)
     _check(status, at, encoding=True)
-    del scratch, owned
+    del scratch, columns, owned
     del offsets[made.count + 1 :], firsts[made.count + 1 :], block_series[made.count :]
     return Blocks(_taken(out, at[0]), offsets, block_series, firsts, order)
 
@@ -348,16 +349,20 @@ def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
     begins, stops = _block_slices(starts, ends)
     count = len(begins)
     firsts, write_times = _zeros("Q", count + 1), _zeros("q", count)
-    room = lib.sc_blocks_count(source, len(source), begins, stops, count)
+    texts_room = ffi.new("size_t *")
+    room = lib.sc_blocks_count(source, len(source), begins, stops, count, texts_room)
+    texts = _new_uncleared("uint8_t[]", texts_room[0])
     columns = [_zeros(typecode, room) for typecode in "qBQQQQ"]
     t, clocked, boot, ms, data_starts, data_ends = columns
     rows = ffi.new("sc_points *")
     rows.t, rows.clocked, rows.boot, rows.ms, rows.starts, rows.ends = map(_output, columns)
     at = ffi.new("size_t *")
     status = lib.sc_blocks_decode(
-        source, len(source), begins, stops, count, _output(firsts), _output(write_times), rows, room, at
+        *(source, len(source), begins, stops, count, _output(firsts), _output(write_times)),
+        *(rows, room, texts, len(texts), at),
     )
     _check(status, at, encoding=status == Status.BOUNDS)
+    data = _taken(texts, rows.data_len)
     return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
 
 
@@ -365,17 +370,22 @@ def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries
     """See :func:`scoutcore.codec.reference.summarize_blocks`."""
     source = _source(data)
     begins, stops = _block_slices(starts, ends)
-    return _summaries(source, begins, stops)[0]
+    columns, rows, owned = _summaries(source, begins, stops)
+    *numbers, text_starts, text_ends = columns
+    texts = cut(_taken(rows.data, text_ends[-1]) if text_ends else b"", text_starts, text_ends)
+    del owned
+    return BlockSummaries._make([*numbers, texts])
 
 
-def _summaries(source: Any, begins: Any, stops: Any) -> tuple[BlockSummaries, Any]:
-    """Summaries of blocks, and the same as C has them."""
-    summaries = BlockSummaries(*(_zeros(typecode, len(begins)) for typecode in "qQqqBQQQQBQQQQ"))
-    rows = ffi.new("sc_summaries *", list(map(_output, summaries)))
+def _summaries(source: Any, begins: Any, stops: Any) -> tuple[list[UInts], Any, Any]:
+    """Summaries of blocks, as columns; the same as C has them; and what must live as long."""
+    columns = [_zeros(typecode, len(begins)) for typecode in "qQqqBQQQQBQQQQ"]
+    texts = _new_uncleared("uint8_t[]", lib.sc_lasts_size(source, len(source), begins, stops, len(begins)))
+    rows = ffi.new("sc_summaries *", (*map(_output, columns), texts, len(texts)))
     at = ffi.new("size_t *")
     status = lib.sc_blocks_summarize(source, len(source), begins, stops, len(begins), rows, at)
     _check(status, at, encoding=status == Status.BOUNDS)
-    return summaries, rows
+    return columns, rows, texts
 
 
 def add_blocks(
@@ -395,7 +405,7 @@ def add_blocks(
     source = _source(data)
     begins, stops = _block_slices(starts, ends)
     count = len(begins)
-    owned, summaries = _summaries(source, begins, stops)
+    owned, summaries, last_texts = _summaries(source, begins, stops)
     numbers = _input(row_of, "I", count), _input(changes, "I", count)
     own = ffi.NULL if versions is None else _input(versions, "I", count)
     texts = b"".join(suffixes), b"".join(records)
@@ -403,14 +413,14 @@ def add_blocks(
     places = [len(texts[0]), offsets[0], ffi.from_buffer(texts[1]), len(texts[1]), offsets[1]]
     logs = _source(uuids), len(uuids) // UUID_BYTES
     rows = ffi.new("sc_rows *", (len(suffixes), ffi.from_buffer(texts[0]), *places, *logs, newest))
-    room = lib.sc_rows_size(rows, begins, stops, numbers[0], count)
+    room = lib.sc_rows_size(rows, begins, stops, numbers[0], count, len(last_texts))
     out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
     scratch, deferred = _new_uncleared("sc_row[]", len(suffixes)), bytearray(count)
     status = lib.sc_rows_add(
         *(rows, source, len(source), begins, stops, summaries, *numbers, own, count, log, scratch),
         *(ffi.from_buffer(deferred), out, room, at),
     )
-    del owned
+    del owned, last_texts
     _check(status, at, encoding=status == Status.BOUNDS)
     items = _to_bytes[1](ffi.buffer(out, at[0]))
     puts = len(items) - len(records)
@@ -422,7 +432,7 @@ def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:
     source = _source(data)
     begins, stops = _block_slices(starts, ends)
     count = len(begins)
-    room = lib.sc_blocks_count(source, len(source), begins, stops, min(count, 1))
+    room = lib.sc_blocks_count(source, len(source), begins, stops, min(count, 1), ffi.new("size_t *"))
     scratch, shared = _new_uncleared("sc_clock[]", room), _new_uncleared("uint8_t[]", count)
     at = ffi.new("size_t *")
     status = lib.sc_blocks_shared(source, len(source), begins, stops, count, scratch, room, shared, at)
@@ -471,9 +481,10 @@ def points_msgpack(values: list[bytes], start: int, end: int, prefix: bytes) -> 
         ends = list(accumulate(map(len, values)))
         begins = ffi.new("uint64_t[]", [1, *map((1).__add__, ends)])
         stops = ffi.new("uint64_t[]", ends)
-    points = size // 4 if size < _PIECE_BYTES // 8 else lib.sc_blocks_count(data, size, begins, stops, count)
-    room = 64 + size + (32 + len(prefix)) * points
-    out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
+    at = ffi.new("size_t *")
+    points = lib.sc_blocks_count(data, size, begins, stops, count, at)
+    room = 64 + at[0] + (32 + len(prefix)) * points
+    out = _new_uncleared("uint8_t[]", room)
     status = lib.sc_blocks_msgpack(data, size, begins, stops, count, start, end - 1, prefix, len(prefix), out, room, at)
     if status:
         raise error(status, at[0])

@@ -12,6 +12,7 @@ from itertools import pairwise
 from struct import Struct
 from typing import Any
 
+from scoutcore.codec import numbers
 from scoutcore.codec.columns import (
     CLOCKED_EVER,
     CLOCKED_LAST,
@@ -29,6 +30,7 @@ from scoutcore.codec.columns import (
     PointColumns,
     UInts,
     cut,
+    offsets_of,
 )
 from scoutcore.codec.constants import (
     ABSENT,
@@ -49,45 +51,12 @@ from scoutcore.codec.constants import (
     UINT64_MAX,
     UUID_BYTES,
 )
+from scoutcore.codec.numbers import Point
 from scoutcore.codec.status import Status, error
+from scoutcore.codec.varint import get_varint, point_varint, put_varint, unzigzag, varint_size, zigzag
 from scoutcore.errors import InvalidError, TruncatedError
 
 # --- varints ----------------------------------------------------------------------------------------------------------
-
-
-def _put_varint(out: bytearray, value: int) -> None:
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-
-
-def _varint_size(value: int) -> int:
-    return max(1, (value.bit_length() + 6) // 7)
-
-
-def _get_varint(data: bytes | memoryview, offset: int, end: int) -> tuple[int, int]:
-    """The number at *offset* and the offset behind it; nothing at or behind *end* is read."""
-    if offset < end and (value := data[offset]) < 0x80:  # as nearly all are
-        return value, offset + 1
-    value = shift = 0
-    for position in range(offset, end):
-        byte = data[position]
-        if shift == 63 and byte > 1:
-            raise error(Status.VARINT, offset)
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position + 1
-        shift += 7
-    raise error(Status.TRUNCATED, offset)
-
-
-def _zigzag(value: int) -> int:
-    return value << 1 if value >= 0 else (-value << 1) - 1
-
-
-def _unzigzag(value: int) -> int:
-    return value >> 1 if value & 1 == 0 else -(value >> 1) - 1
 
 
 def encode_varints(values: Iterable[int], signed: bool = False) -> bytes:
@@ -98,7 +67,7 @@ def encode_varints(values: Iterable[int], signed: bool = False) -> bytes:
     """
     out = bytearray()
     for value in array("q" if signed else "Q", values):
-        _put_varint(out, _zigzag(value) if signed else value)
+        put_varint(out, zigzag(value) if signed else value)
     return bytes(out)
 
 
@@ -113,8 +82,8 @@ def decode_varints(data: Buffer, signed: bool = False) -> UInts:
     values = array("q" if signed else "Q")
     offset = 0
     while offset < len(view):
-        value, offset = _get_varint(view, offset, len(view))
-        values.append(_unzigzag(value) if signed else value)
+        value, offset = get_varint(view, offset, len(view))
+        values.append(unzigzag(value) if signed else value)
     return values
 
 
@@ -132,7 +101,7 @@ def pack(buffers: Iterable[Buffer], extra: int = 0) -> bytes:
     for buffer in buffers:
         view = _view(buffer)
         out += bytes(extra)
-        _put_varint(out, len(view))
+        put_varint(out, len(view))
         out += view
     return bytes(out)
 
@@ -181,7 +150,7 @@ def unpack_columns(data: Buffer, extra: int = 0, offset: int = 0, limit: int = U
     starts, ends = array("Q"), array("Q")
     while offset < len(view) and len(starts) < limit:
         try:
-            length, start = _get_varint(view, offset + extra, len(view))
+            length, start = get_varint(view, offset + extra, len(view))
         except TruncatedError:
             break
         except ValueError:
@@ -236,7 +205,7 @@ def _frame_at(
 ) -> tuple[int, int, int] | None:
     """Id, and start and end of the content, of the frame at *offset*; None: it is cut."""
     try:
-        length, start = _get_varint(data, offset, len(data))
+        length, start = get_varint(data, offset, len(data))
     except TruncatedError:
         return None
     if length == 0:
@@ -279,21 +248,21 @@ def encode_changes(columns: ChangeColumns, max_frame: int = MAX_FRAME) -> tuple[
         body = bytearray()
         if subset:
             body.append(_SUBSET)
-            _put_varint(body, len(subset))
+            put_varint(body, len(subset))
             body += subset
         body.append(_KEY)
-        _put_varint(body, len(key))
+        put_varint(body, len(key))
         body += key
         for tag, number in ((_CHANGE, columns.change), (_FROM, columns.from_), (_TO, columns.to)):
             body.append(tag)
-            _put_varint(body, number[index])
+            put_varint(body, number[index])
         if value is not None:
             body.append(_VALUE)
-            _put_varint(body, len(value))
+            put_varint(body, len(value))
             body += value
         if len(body) + 1 > max_frame:
             raise error(Status.FRAME_SIZE, index, encoding=True)
-        _put_varint(out, len(body) + 1)
+        put_varint(out, len(body) + 1)
         out.append(FRAME_CHANGE)
         out += body
         ends.append(len(out))
@@ -374,11 +343,11 @@ def _skip_field(data: bytes, tag: int, field: int, offset: int, end: int) -> int
 
 
 def _varint_inside(data: bytes, offset: int, end: int) -> tuple[int, int]:
-    """As :func:`_get_varint`, of a change that is there whole: an end in mid-number is an error of its own."""
+    """As :func:`get_varint`, of a change that is there whole: an end in mid-number is an error of its own."""
     if offset < end and (value := data[offset]) < 0x80:
         return value, offset + 1
     try:
-        return _get_varint(data, offset, end)
+        return get_varint(data, offset, end)
     except TruncatedError:
         raise error(Status.FIELD_SIZE, offset) from None
 
@@ -395,13 +364,15 @@ def encode_blocks(
 ) -> Blocks:
     """Group a batch by series, in order of their first points, sort each by ``t`` (stable), and encode it in blocks.
 
+    Each block is of codec 1 where its points fit that and it is shorter than in codec 0.
+
     That the data is JSON in UTF-8 is for who accepts a report to see to; :func:`decode_blocks` refuses other bytes.
 
     Args:
         series: the series of each point: 0 for the first, and each new one the next number.
         write_time: µs since the Unix epoch, of the whole batch.
         max_points: the most points in a block.
-        max_bytes: the longest block, in bytes; one point may exceed it.
+        max_bytes: the longest block in codec 0, in bytes; one point may exceed it.
 
     Raises:
         EncodeError: a slice outside ``points.data``, data empty or over 1 MiB, series numbers that skip one, or a
@@ -425,44 +396,59 @@ def encode_blocks(
             by_series.append([])
         by_series[number].append(index)
 
-    header = bytearray(b"\0")
-    _put_varint(header, write_time)
     out = bytearray()
     offsets, block_series, firsts, order = array("Q"), array("I"), array("Q"), array("I")
+    header = bytearray(1)
+    put_varint(header, write_time)
+
+    def put_block(number: int, members: list[int], block: bytearray) -> None:
+        some = []
+        for index in members:
+            clock = (points.boot[index], points.ms[index]) if points.clocked[index] else None
+            some.append(Point(points.t[index], clock, bytes(view[points.starts[index] : points.ends[index]])))
+        offsets.append(len(out))
+        block_series.append(number)
+        firsts.append(len(order))
+        order.extend(members)
+        body = numbers.encode(some, write_time)
+        fits = body is not None and len(header) + len(body) < len(block)
+        out.extend(b"\1" + header[1:] + body if fits and body is not None else block)
+
     for number, members in enumerate(by_series):
-        begin = count = first_t = previous = 0
+        block = bytearray()
+        inside: list[int] = []
         for index in sorted(members, key=points.t.__getitem__):
             t = points.t[index]
             item = bytearray()
             clocked = points.clocked[index]
-            _put_varint(item, 1 if clocked else 0)
+            put_varint(item, 1 if clocked else 0)
             if clocked:
-                _put_varint(item, points.boot[index])
-                _put_varint(item, points.ms[index])
+                put_varint(item, points.boot[index])
+                put_varint(item, points.ms[index])
             item += view[points.starts[index] : points.ends[index]]
-            delta = _zigzag(t - previous)
-            size = _varint_size(delta) + len(item)
-            size += _varint_size(size)
-            if count == 0 or count >= max_points or t - first_t > MAX_BLOCK_SPAN or len(out) - begin + size > max_bytes:
-                begin, count, first_t = len(out), 0, t
-                delta = _zigzag(t)
-                offsets.append(begin)
-                block_series.append(number)
-                firsts.append(len(order))
-                out += header
-            _put_varint(out, _varint_size(delta) + len(item))
-            _put_varint(out, delta)
-            out += item
-            order.append(index)
-            count += 1
-            previous = t
+            delta = zigzag(t - points.t[inside[-1]] if inside else t)
+            size = varint_size(delta) + len(item)
+            size += varint_size(size)
+            if inside and (
+                len(inside) >= max_points or t - points.t[inside[0]] > MAX_BLOCK_SPAN or len(block) + size > max_bytes
+            ):
+                put_block(number, inside, block)
+                inside = []
+            if not inside:
+                block = bytearray(header)
+                delta = zigzag(t)
+            put_varint(block, varint_size(delta) + len(item))
+            put_varint(block, delta)
+            block += item
+            inside.append(index)
+        put_block(number, inside, block)
     offsets.append(len(out))
     firsts.append(len(order))
     return Blocks(bytes(out), offsets, block_series, firsts, order)
 
 
 def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
-    """The points of the blocks ``data[starts[i]:ends[i]]``, as columns that point into *data*.
+    """The points of the blocks ``data[starts[i]:ends[i]]``, as columns.
 
     Raises:
         CorruptError: an error in a block: see ``csrc/FORMAT.md``.
@@ -471,59 +457,76 @@ def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
     """
     view = _view(data)
     firsts, write_times = array("Q", [0]), array("q")
-    t, clocked, boot, ms = array("q"), array("B"), array("Q"), array("Q")
-    data_starts, data_ends = array("Q"), array("Q")
+    found: list[Point] = []
     for index, (begin, end) in enumerate(list(zip(starts, ends, strict=True))):
         if not begin <= end <= len(view):
             raise error(Status.BOUNDS, index, encoding=True)
         if begin == end:
             raise error(Status.BLOCK_EMPTY, begin)
-        if view[begin] != 0:
+        if view[begin] > 1:
             raise error(Status.BLOCK_CODEC, begin)
-        write_time, offset = _point_varint(view, begin + 1, end)
+        write_time, offset = point_varint(view, begin + 1, end)
         if write_time > INT64_MAX:
             raise error(Status.TIME, begin + 1)
         if offset == end:
             raise error(Status.BLOCK_EMPTY, begin)
         write_times.append(write_time)
-        previous = 0
-        first = len(t)
-        while offset < end:
-            point = offset
-            length, offset = _point_varint(view, offset, end)
-            if length > end - offset:
-                raise error(Status.POINT_SIZE, point)
-            point_end = offset + length
-            delta, offset = _point_varint(view, offset, point_end)
-            previous += _unzigzag(delta)
-            if not INT64_MIN <= previous <= INT64_MAX:
-                raise error(Status.TIME, point)
-            if len(t) > first and delta & 1:
-                raise error(Status.BLOCK_ORDER, point)
-            if len(t) > first and previous - t[first] > MAX_BLOCK_SPAN:
-                raise error(Status.BLOCK_SPAN, point)
-            flags, offset = _point_varint(view, offset, point_end)
-            if flags > 1:
-                raise error(Status.FLAGS, point)
-            numbers = [0, 0]
-            if flags:
-                numbers[0], offset = _point_varint(view, offset, point_end)
-                numbers[1], offset = _point_varint(view, offset, point_end)
-            if offset == point_end:
-                raise error(Status.DATA_EMPTY, point)
-            if point_end - offset > MAX_DATA:
-                raise error(Status.DATA_SIZE, point)
-            if not _is_utf8(view[offset:point_end]):
-                raise error(Status.UTF8, point)
-            t.append(previous)
-            clocked.append(flags)
-            boot.append(numbers[0])
-            ms.append(numbers[1])
-            data_starts.append(offset)
-            data_ends.append(point_end)
-            offset = point_end
-        firsts.append(len(t))
-    return DecodedBlocks(firsts, write_times, PointColumns(t, clocked, boot, ms, data, data_starts, data_ends))
+        if view[begin] == 1:
+            found += numbers.decode(view, begin, offset, end, write_time)
+        else:
+            found += _decode_points(view, offset, end)
+        firsts.append(len(found))
+    texts = [point.text for point in found]
+    offsets = offsets_of(map(len, texts))
+    clocks = [point.clock or (0, 0) for point in found]
+    columns = PointColumns(
+        array("q", [point.t for point in found]),
+        array("B", [point.clock is not None for point in found]),
+        array("Q", [boot for boot, _ in clocks]),
+        array("Q", [ms for _, ms in clocks]),
+        b"".join(texts),
+        offsets[:-1],
+        offsets[1:],
+    )
+    return DecodedBlocks(firsts, write_times, columns)
+
+
+def _decode_points(view: memoryview, offset: int, end: int) -> list[Point]:
+    """The points of a block of codec 0 from *offset* on."""
+    found: list[Point] = []
+    t = 0
+    while offset < end:
+        point = offset
+        length, offset = point_varint(view, offset, end)
+        if length > end - offset:
+            raise error(Status.POINT_SIZE, point)
+        point_end = offset + length
+        delta, offset = point_varint(view, offset, point_end)
+        t += unzigzag(delta)
+        if not INT64_MIN <= t <= INT64_MAX:
+            raise error(Status.TIME, point)
+        if found and delta & 1:
+            raise error(Status.BLOCK_ORDER, point)
+        if found and t - found[0].t > MAX_BLOCK_SPAN:
+            raise error(Status.BLOCK_SPAN, point)
+        flags, offset = point_varint(view, offset, point_end)
+        if flags > 1:
+            raise error(Status.FLAGS, point)
+        clock = None
+        if flags:
+            boot, offset = point_varint(view, offset, point_end)
+            ms, offset = point_varint(view, offset, point_end)
+            clock = boot, ms
+        if offset == point_end:
+            raise error(Status.DATA_EMPTY, point)
+        if point_end - offset > MAX_DATA:
+            raise error(Status.DATA_SIZE, point)
+        text = bytes(view[offset:point_end])
+        if not _is_utf8(text):
+            raise error(Status.UTF8, point)
+        found.append(Point(t, clock, text))
+        offset = point_end
+    return found
 
 
 def add_blocks(
@@ -581,7 +584,7 @@ def add_blocks(
         if first_t < max(newest, rows[number][16]):
             deferred.append(2)
         else:
-            deferred.append(not _add_block(rows[number], uuids, log, change, view, *about))
+            deferred.append(not _add_block(rows[number], uuids, log, change, *about))
         if not deferred[index]:
             key = suffixes[number] + b"\0"
             place = Struct(">II").pack(log, change)
@@ -603,7 +606,6 @@ def _add_block(
     uuids: bytes,
     log: int,
     change: int,
-    data: bytes | memoryview,
     write_time: int,
     count: int,
     first_t: int,
@@ -616,8 +618,7 @@ def _add_block(
     last_clocked: int,
     last_boot: int,
     last_ms: int,
-    start: int,
-    end: int,
+    text: bytes,
 ) -> bool:
     """Add a block to the fields of a row's record; False: it is deferred."""
     flags = row[0]
@@ -638,7 +639,7 @@ def _add_block(
     if flags & EMPTY or rank(*found) > rank(*row[8:13]):
         row[0] = row[0] & CLOCKED_EVER | (CLOCKED_LAST if last_clocked else 0)
         row[8:16] = *found, last_t, last_boot, last_ms
-        row[18] = bytes(data[start:end])
+        row[18] = text
     return True
 
 
@@ -675,18 +676,12 @@ def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries
         low, high = (min(clocks), max(clocks)) if clocks else ((0, 0), (0, 0))
         state = 0 if not clocks else 1 if rising else 2
         row = [end - first, points.t[first], points.t[last], state, *low, *high]
-        row += [column[last] for column in (points.clocked, points.boot, points.ms, points.starts, points.ends)]
+        row += [column[last] for column in (points.clocked, points.boot, points.ms)]
         rows.append(row)
-    columns = zip(*rows, strict=True) if rows else [()] * 13
-    return BlockSummaries(write_times, *map(array, "QqqBQQQQBQQQQ", columns))
-
-
-def _point_varint(data: memoryview, offset: int, end: int) -> tuple[int, int]:
-    """As :func:`_get_varint`, of a block that is there whole: an end in mid-number is an error of its own."""
-    try:
-        return _get_varint(data, offset, end)
-    except TruncatedError:
-        raise error(Status.POINT_SIZE, offset) from None
+    lasts = [end - 1 for end in firsts[1:]]
+    texts = [points.data[points.starts[last] : points.ends[last]] for last in lasts]
+    columns = zip(*rows, strict=True) if rows else [()] * 11
+    return BlockSummaries._make([write_times, *map(array, "QqqBQQQQBQQ", columns), texts])
 
 
 # --- a batch of one ---------------------------------------------------------------------------------------------------

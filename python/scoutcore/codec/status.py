@@ -38,6 +38,8 @@ class Status(IntEnum):
     KEYFRAME = 25
     ORDER = 26
     INTERVAL = 27
+    BLOCK_LIMIT = 28
+    COLUMN = 29
 
 
 _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
@@ -68,6 +70,8 @@ _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
     Status.KEYFRAME: (CorruptError, "no keyframe of the log"),
     Status.ORDER: (CorruptError, "change out of order"),
     Status.INTERVAL: (CorruptError, "interval not closed where it has to be"),
+    Status.BLOCK_LIMIT: (CorruptError, "block over the limits of its codec"),
+    Status.COLUMN: (CorruptError, "column of numbers that cannot be one"),
 }
 
 

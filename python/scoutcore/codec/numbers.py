@@ -1,0 +1,263 @@
+"""Codec 1 of blocks in plain Python: the text that all points share, once, and columns of numbers.
+
+See "Codec 1" in ``csrc/FORMAT.md``; this is what stands in such a block behind its write time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from math import gcd
+from typing import Final, NamedTuple
+
+from scoutcore.codec.constants import (
+    MAX_BLOCK_SPAN,
+    MAX_COLUMN,
+    MAX_NUMBERS,
+    MAX_TEXTS,
+    MIN_COLUMN,
+)
+from scoutcore.codec.status import Status, error
+from scoutcore.codec.varint import point_varint, put_varint, unzigzag, zigzag
+
+_MAX_WIDTH: Final = 56
+_MAX_DIGITS: Final = 18
+_MAX_NUMBER_BYTES: Final = 21
+_HOLE: Final = b"\0"
+_DELTA: Final = 0x40
+_STEPPED: Final = 0x80
+_ALL, _SHORTEST, _ONE_LEFT = range(3)
+"""Which zeros end a number's text: those of all decimals, none, or one where there would be no decimal."""
+_NUMBER: Final = re.compile(rb"(-?)(0|[1-9][0-9]{0,17})(?:\.([0-9]+))?")
+
+
+class Point(NamedTuple):
+    """One point of a block."""
+
+    t: int
+    clock: tuple[int, int] | None
+    text: bytes
+
+
+def encode(points: Sequence[Point], write_time: int) -> bytes | None:
+    """The points, sorted by time, as codec 1 has them; None where they do not fit."""
+    if not MIN_COLUMN <= len(points) <= MAX_COLUMN:
+        return None
+    first = points[0]
+    pieces = _split(first.text)
+    if pieces is None or any((point.clock is None) != (first.clock is None) for point in points):
+        return None
+    skeleton = _HOLE.join(pieces)
+    if len(points) * (len(skeleton) + _MAX_NUMBER_BYTES * (len(pieces) - 1)) > MAX_TEXTS:
+        return None
+    rows = []
+    for point in points:
+        numbers = _match(pieces, point.text)
+        if numbers is None:
+            return None
+        rows.append(numbers)
+    out = bytearray()
+    put_varint(out, len(points) << 1 | (first.clock is not None))
+    put_varint(out, len(skeleton))
+    out += skeleton
+    columns = [[point.t - write_time for point in points]]
+    if first.clock is not None:
+        columns += [[point.clock[half] for point in points if point.clock] for half in (0, 1)]
+    for column in columns:
+        if not _put_column(out, column):
+            return None
+    for texts in zip(*rows, strict=True):
+        found = _format(texts)
+        if found is None:
+            return None
+        out.append(found[0])
+        if not _put_column(out, found[1]):
+            return None
+    return bytes(out)
+
+
+def _number(text: bytes, at: int) -> tuple[int, int, int] | None:
+    """The number at *at*, as an integer, its decimals, and where it ends; None: none that its value gives back."""
+    found = _NUMBER.match(text, at)
+    if found is None:
+        return None
+    sign, whole, fraction = found.groups(b"")
+    fraction = fraction[: _MAX_DIGITS - len(whole)]
+    value = int(whole + fraction)
+    if sign and value == 0:
+        return None
+    return -value if sign else value, len(fraction), found.end(2) + (len(fraction) + 1 if fraction else 0)
+
+
+def _split(text: bytes) -> list[bytes] | None:
+    """The pieces of a text around its numbers; None: too many numbers, or the byte that stands for one."""
+    if _HOLE in text:
+        return None
+    pieces = []
+    begin = at = 0
+    while at < len(text):
+        number = _number(text, at)
+        if number is None:
+            at += 1
+            continue
+        pieces.append(text[begin:at])
+        begin = at = number[2]
+    return None if len(pieces) > MAX_NUMBERS else [*pieces, text[begin:]]
+
+
+def _match(pieces: list[bytes], text: bytes) -> list[tuple[int, int]] | None:
+    """The numbers of a text between *pieces*, and their decimals; None: it is another text."""
+    numbers = []
+    at = 0
+    for index, piece in enumerate(pieces):
+        if not text.startswith(piece, at):
+            return None
+        at += len(piece)
+        if index < len(pieces) - 1:
+            number = _number(text, at)
+            if number is None:
+                return None
+            numbers.append(number[:2])
+            at = number[2]
+    return numbers if at == len(text) else None
+
+
+def _format(numbers: Sequence[tuple[int, int]]) -> tuple[int, list[int]] | None:
+    """The format that gives back the texts of numbers, and these with equal decimals; None: there is none."""
+    least, most = min(decimals for _, decimals in numbers), max(decimals for _, decimals in numbers)
+    if least == most:
+        return most, [value for value, _ in numbers]
+    zeros = {decimals for value, decimals in numbers if decimals and value % 10 == 0}
+    if zeros - {1} or (zeros and not least):
+        return None
+    values = [value * 10 ** (most - decimals) for value, decimals in numbers]
+    if not all(-(2**63) <= value < 2**63 for value in values):
+        return None
+    return most | (_ONE_LEFT if zeros else _SHORTEST) << 5, values
+
+
+def _put_column(out: bytearray, numbers: list[int]) -> bool:
+    """Append a column; False: it is too wide."""
+    values = [_signed(number) for number in numbers]
+    deltas = [_signed(later - earlier) for earlier, later in pairwise(values)]
+    delta = (max(deltas) - min(deltas)).bit_length() < (max(values) - min(values)).bit_length()
+    held = deltas if delta else values
+    low = min(held)
+    step = gcd(*(value - low for value in held)) or 1
+    width = ((max(held) - low) // step).bit_length()
+    if width > _MAX_WIDTH:
+        return False
+    out.append(width | (_DELTA if delta else 0) | (_STEPPED if step > 1 else 0))
+    if delta:
+        put_varint(out, zigzag(values[0]))
+    put_varint(out, zigzag(low))
+    if step > 1:
+        put_varint(out, step)
+    bits = sum((value - low) // step << width * index for index, value in enumerate(held))
+    out += bits.to_bytes((width * len(held) + 7) // 8, "little")
+    return True
+
+
+def decode(data: memoryview, block: int, offset: int, end: int, write_time: int) -> list[Point]:
+    """The points of the block ``data[block:end]``, of which *offset* is behind its write time."""
+    begin = offset
+    head, offset = point_varint(data, offset, end)
+    if head < 2:
+        raise error(Status.BLOCK_EMPTY, block)
+    count, clocked = head >> 1, head & 1
+    if count > MAX_COLUMN:
+        raise error(Status.BLOCK_LIMIT, begin)
+    pieces, offset = _get_skeleton(data, offset, end, count)
+    times_at = offset
+    times, offset = _get_column(data, offset, end, count)
+    clocks: list[tuple[int, int] | None] = [None] * count
+    if clocked:
+        boots, offset = _get_column(data, offset, end, count)
+        mss, offset = _get_column(data, offset, end, count)
+        clocks = [(boot % 2**64, ms % 2**64) for boot, ms in zip(boots, mss, strict=True)]
+    texts = [pieces[0]] * count
+    for piece in pieces[1:]:
+        if offset == end:
+            raise error(Status.POINT_SIZE, offset)
+        text_format = data[offset]
+        zeros, decimals = text_format >> 5, text_format & 0x1F
+        if zeros > min(_ONE_LEFT, decimals) or decimals > _MAX_DIGITS:
+            raise error(Status.COLUMN, offset)
+        values, offset = _get_column(data, offset + 1, end, count)
+        texts = [text + _text(value, zeros, decimals) + piece for text, value in zip(texts, values, strict=True)]
+    if offset < end:
+        raise error(Status.COLUMN, offset)
+    found: list[Point] = []
+    for row, clock in enumerate(clocks):
+        t = _signed(write_time + times[row])
+        if row and t < found[-1].t:
+            raise error(Status.BLOCK_ORDER, times_at)
+        if row and t - found[0].t > MAX_BLOCK_SPAN:
+            raise error(Status.BLOCK_SPAN, times_at)
+        found.append(Point(t, clock, texts[row]))
+    return found
+
+
+def _get_skeleton(data: memoryview, offset: int, end: int, count: int) -> tuple[list[bytes], int]:
+    """The pieces of a block's texts, and the offset behind them."""
+    begin = offset
+    size, offset = point_varint(data, offset, end)
+    if size > end - offset:
+        raise error(Status.POINT_SIZE, begin)
+    if size == 0:
+        raise error(Status.DATA_EMPTY, begin)
+    skeleton = bytes(data[offset : offset + size])
+    pieces = skeleton.split(_HOLE)
+    numbers = len(pieces) - 1
+    if numbers > MAX_NUMBERS or count * (size + _MAX_NUMBER_BYTES * numbers) > MAX_TEXTS:
+        raise error(Status.BLOCK_LIMIT, begin)
+    try:
+        skeleton.decode()
+    except UnicodeDecodeError:
+        raise error(Status.UTF8, begin) from None
+    return pieces, offset + size
+
+
+def _get_column(data: memoryview, offset: int, end: int, count: int) -> tuple[list[int], int]:
+    """The numbers of a column, signed, and the offset behind it."""
+    begin = offset
+    if offset == end:
+        raise error(Status.POINT_SIZE, offset)
+    head = data[offset]
+    offset += 1
+    width, delta = head & 0x3F, head & _DELTA
+    if width > _MAX_WIDTH:
+        raise error(Status.COLUMN, begin)
+    first, step = 0, 1
+    if delta:
+        first, offset = point_varint(data, offset, end)
+    low, offset = point_varint(data, offset, end)
+    if head & _STEPPED:
+        step, offset = point_varint(data, offset, end)
+    held = count - 1 if delta else count
+    size = (held * width + 7) // 8
+    if size > end - offset:
+        raise error(Status.POINT_SIZE, begin)
+    bits = int.from_bytes(data[offset : offset + size], "little")
+    numbers = [unzigzag(low) + step * (bits >> width * index & (1 << width) - 1) for index in range(held)]
+    if delta:
+        value = unzigzag(first)
+        numbers = [value, *(value := value + number for number in numbers)]
+    return [_signed(number) for number in numbers], offset + size
+
+
+def _text(value: int, zeros: int, decimals: int) -> bytes:
+    """The text of a number with *decimals*, given as an integer."""
+    digits = str(abs(value)).zfill(decimals + 1)
+    whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
+    if zeros != _ALL:
+        fraction = fraction.rstrip("0")
+    if zeros == _ONE_LEFT:
+        fraction = fraction or "0"
+    return f"{'-' if value < 0 else ''}{whole}{'.' if fraction else ''}{fraction}".encode()
+
+
+def _signed(number: int) -> int:
+    """A number as 64 bits in two's complement have it."""
+    return (number + 2**63) % 2**64 - 2**63
