@@ -29,7 +29,9 @@ _decode_points = msgspec.msgpack.Decoder(list[Point]).decode
 _first_byte = itemgetter(0)
 
 _RUN_BYTES: Final = 256 * 1024
-"""Blocks decoded at once."""
+"""Blocks decoded at once, as :func:`_weight` counts them."""
+_NUMBERS_BYTES: Final = 4096
+"""What a block of codec 1 counts for beside its own bytes: it may come to some tens of times these."""
 _WINDOW_BLOCKS: Final = 64
 """Blocks by which reading in reverse goes back at a time."""
 
@@ -153,10 +155,10 @@ class History:
                 part, run = self._next(run, first_t, start, end, take)
                 yield part
                 start = max(start, first_t)
-                size = sum(len(value) for _, value in run)
+                size = sum(_weight(value) for _, value in run)
                 enough = max(_RUN_BYTES, 2 * size)
             run.append(block)
-            size += len(block[1])
+            size += _weight(block[1])
         if run:
             yield self._next(run, INT64_MAX + 1, start, end, take)[0]
 
@@ -201,6 +203,11 @@ class History:
         ]
         order.sort()
         return _take(points, [entry[4] for entry in order]), rest
+
+
+def _weight(value: bytes) -> int:
+    """Bytes of a block, more where what it is decoded to may be much longer: all but codec 0 without hidden points."""
+    return len(value) if value.startswith(b"\0\0") else len(value) + _NUMBERS_BYTES
 
 
 def _no_points(run: _Run, start: int, end: int) -> None:

@@ -47,7 +47,7 @@ def content_of_change(content: Content, log: bytes, change: Change) -> None:
         assert change.to == change.from_ + len(points.t)
         for index, t in enumerate(points.t):
             clock = (points.boot[index], points.ms[index]) if points.clocked[index] else None
-            raw = change.value[points.starts[index] : points.ends[index]]
+            raw = bytes(points.data)[points.starts[index] : points.ends[index]]
             content.add(Reception(row, log, change.change, index, write_time, t, clock, raw))
     else:
         assert change.subset == "troop"

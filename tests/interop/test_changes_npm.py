@@ -52,7 +52,7 @@ def test_every_change_and_point_of_a_packed_database(npm: Npm, tmp_path: Path) -
         if change.subset == "sensor":
             assert change.value is not None
             block = codec.decode_blocks(change.value, array("Q", [0]), array("Q", [len(change.value)]))
-            texts = codec.cut(change.value, block.points.starts, block.points.ends)
+            texts = codec.cut(block.points.data, block.points.starts, block.points.ends)
             found[int(change.key.split("/")[1])] += texts
     assert found == history
 
