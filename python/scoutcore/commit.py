@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 class Commit:
     """Gathers puts until all of them are written at once; reads see the puts."""
 
+    __slots__ = (
+        "_store",
+        "blocks",
+        "clock_entries",
+        "events",
+        "grown",
+        "hidden_entries",
+        "log_bytes",
+        "puts",
+        "reappeared",
+    )
+
     def __init__(self, store: Store | Commit) -> None:
         """On top of a store, or of another commit, which gets the puts of this one only if all goes well."""
         self._store = store

@@ -172,7 +172,7 @@ class Database:
         self._clock = WriteClock(now=now)
         self._retention = Retention(directory.retention if directory else None)
         self._queue: list[_Entry[Any]] = []
-        self._queue_lock = Lock()
+        """What waits for the next commit. Any thread appends; only who holds the commit lock takes."""
         self._commit_lock = Lock()
         self._hub = Hub()
         self._listeners: tuple[Listener, ...] = ()
@@ -259,20 +259,20 @@ class Database:
         *work* raises before it has changed anything, or not at all.
         """
         entry = _Entry(work)
-        with self._queue_lock:
-            self._queue.append(entry)
+        self._queue.append(entry)
+        lock = self._commit_lock
         while not entry.done:
-            if self._commit_lock.acquire(timeout=_PATIENCE):
+            if lock.acquire(False) or lock.acquire(timeout=_PATIENCE):
                 try:
                     if not entry.done:
-                        with self._queue_lock:
-                            entries, self._queue = self._queue, []
+                        entries = self._queue[:]
+                        del self._queue[: len(entries)]
                         if entry not in entries:  # the thread that took it was interrupted outside its commit
                             entry.error = entry.error or StorageError("the commit was interrupted")
                             entry.done = True
                         self._commit(entries)
                 finally:
-                    self._commit_lock.release()
+                    lock.release()
         if entry.error is not None:
             raise entry.error
         return entry.result  # type: ignore[return-value]

@@ -47,6 +47,8 @@ def has_non_finite(data: object) -> bool:
 
 def microseconds(t: Time, name: str = "t") -> int:
     """*t* as int µs since the Unix epoch; raises InvalidError for a naive datetime or a number over 64 bits."""
+    if type(t) is int and INT64_MIN <= t <= INT64_MAX:  # nearly all
+        return t
     if isinstance(t, datetime):
         if t.tzinfo is None:
             raise InvalidError(f"{name} is a datetime without a time zone")

@@ -54,7 +54,8 @@ class Packer:
         """Held for a whole pass."""
         self._lock = Lock()
         """Held for a step."""
-        self._changed = Condition()
+        self._guard = Lock()
+        self._changed = Condition(self._guard)
         """Guards what follows; told when the worker may have something to do."""
         self._thread: Thread | None = None
         self._closed = False
@@ -174,7 +175,7 @@ class Packer:
 
     def stored(self, size: int) -> None:
         """*size* bytes of frames were stored."""
-        with self._changed:
+        with self._guard:  # the same, but without a call into Python for every commit
             before = self._unpacked
             self._unpacked += size
             self._fresh += size
