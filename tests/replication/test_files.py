@@ -360,6 +360,27 @@ def test_a_way_whose_parting_is_not_there_is_refused(ways: Any) -> None:
         assert (dump(db), logs(db)) == truth()
 
 
+def test_a_way_that_has_lost_its_name_keeps_the_other_one(tmp_path: Path) -> None:
+    parent = filled(new(), 2)
+    one, other = clone(parent), clone(parent)
+    filled(one, 4, scout=2)
+    filled(other, 4, scout=3)
+    copies = {2: stream_of(one), 3: stream_of(other)}
+    truth = new()
+    for way in (one, other, one):
+        sync(truth, way)
+    (rest,) = (log for log in truth._logs.by_number if log.origin)
+    db = new()
+    taken(db, stream_of(parent))
+    (alone,) = (part for part in cut(stream_of(truth)) if part.startswith(MARKER + rest.uuid))
+    assert not texts(taken(db, alone))
+    # The way that kept the name is not here yet: what comes under it is known by the other name.
+    scout = next(scout for scout in (2, 3) if list(db.history(1, scout, "temp")))
+    assert taken(db, copies[scout]).new == 0
+    assert not texts(taken(db, copies[5 - scout]))
+    assert (dump(db), logs(db)) == (dump(truth), logs(truth))
+
+
 def test_a_part_without_checks_cannot_show_where_a_log_went_two_ways(ways: Any) -> None:
     found, _ = ways
     db = new()

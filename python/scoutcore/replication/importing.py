@@ -395,29 +395,28 @@ class _Taking:
                 self._result.new += self._replica.receive([replace(run, log=self._log)], self._quota)
                 return
             except ForkError as fork:
-                if fork.change == self._compared and not self._follows:
-                    self._unclear(fork.change)
                 run = self._settle(run, fork)
 
     def _settle(self, run: Run, fork: ForkError) -> Run:
         """Settle which way keeps the name; what of *run* is still to be added, to the log that it belongs to now."""
         self._importing._parted.add(self._segment.log)
-        if self._replica.stored(fork.log).last < fork.change:
+        before, theirs = fork.change - 1, name_of(fork.theirs)
+        if self._replica.stored(fork.log).last >= fork.change:
+            if fork.change == self._compared and not self._follows:
+                self._unclear(fork.change)
+            ours = name_of(self._replica.frame(fork.log, fork.change))
+            if self._replica.settle(fork.log, fork.change, fork.theirs):
+                for key, log in self._ways.items():
+                    if log == fork.log and key[1] >= fork.change:
+                        self._ways[key] = ours
+                return run
+        elif self._replica.stored(theirs) == Held(0, 0, 0):
             return run  # a session has settled it meanwhile
-        self._replica.publish()
-        ours = self._replica.frame(fork.log, fork.change)
-        if self._replica.settle(fork.log, fork.change, fork.theirs):
-            for key, log in self._ways.items():
-                if log == fork.log and key[1] >= fork.change:
-                    self._ways[key] = name_of(ours)
-        elif self._replica.stored(fork.log).last >= fork.change:
-            before = fork.change - 1
-            self._log = name_of(fork.theirs)
-            self._replica.begin(self._log, before, before, bytes(DIGEST_BYTES), self._quota)
-            rest = run.behind(before)
-            assert rest is not None
-            return rest
-        return run
+        self._log = theirs
+        self._replica.begin(theirs, before, before, bytes(DIGEST_BYTES), self._quota)
+        rest = run.behind(before)
+        assert rest is not None
+        return rest
 
 
 def _first_frame(piece: Piece) -> bytes:
