@@ -24,6 +24,7 @@ from scoutcore.codec.columns import ChangeColumns
 from scoutcore.codec.constants import FRAME_BLOB, MARKER_BYTES, MAX_FRAME
 from scoutcore.errors import ClosedError, CodecError, Error, NotFoundError
 from scoutcore.forks import name_of
+from scoutcore.multibuffer import read_length
 from scoutcore.replication import messages
 from scoutcore.replication.messages import (
     HEADS_IN_MESSAGE,
@@ -53,8 +54,8 @@ _PIECE: Final = 256 * 1024
 _ACK_BYTES: Final = 8 * MIB
 _ACK_SECONDS: Final = 0.1
 """What was received is acknowledged after so much, or so long."""
-_MAX_CLAIMS: Final = 100_000
-"""Logs of which a peer may say what it has."""
+_MAX_CLAIMS: Final = 20_000
+"""Logs of which a peer may say what it has: what is kept of each stays in memory for as long as the session lasts."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ Event = Connected | Progress | InSync | Problem | Ended
 _State = Literal["hello", "auth", "summary", "heads", "open", "ended"]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Theirs:
     """What is known of a peer's copy of one log."""
 
@@ -182,7 +183,10 @@ class Session:
         self._state: _State = "hello"
         self._events: list[Event] = []
         self._out: list[bytes] = []
-        self._pending = b""
+        self._pending = bytearray()
+        """The beginning of a frame that has not come whole."""
+        self._whole = 0
+        """How long it is, as far as it says already."""
         self._received_bytes = 0
         self._peer = Hello((0, 0), "")
         self._peer_own: bytes | None = None
@@ -193,7 +197,6 @@ class Session:
         self._splits = replica.splits
         self._snapshot: dict[bytes, int] = {}
         """Our heads, as the peer was told of them."""
-        self._heads_in: list[Head] = []
         self._logs: dict[bytes, _Theirs] = {}
         self._grown: dict[bytes, None] = {}
         """Logs of which more was published since they were looked at."""
@@ -251,7 +254,12 @@ class Session:
             self._check_splits()
             if self._state in ("hello", "auth") and self._received_bytes > MAX_UNTRUSTED:
                 raise ProtocolError(f"more than {MAX_UNTRUSTED} bytes before it was clear who sends them")
-            self._take(self._pending + data if self._pending else data)
+            if self._pending:
+                self._pending += data
+                if len(self._pending) < self._whole:
+                    return
+                data = bytes(self._pending)
+            self._take(data)
         except Error as problem:
             self._fail(problem)
 
@@ -334,7 +342,7 @@ class Session:
         for theirs in self._logs.values():
             if theirs.cursor:
                 theirs.cursor.close()
-        self._pending = b""
+        self._pending.clear()
         self._events += [self.progress, Ended(error, again, lost)]
 
     def _fail(self, problem: Error) -> None:
@@ -567,7 +575,10 @@ class Session:
                     index, begin = blob + 1, frames.ends[blob]
             done = frames.consumed
         self._receive_runs(runs)
-        self._pending = data[done:]
+        self._pending = bytearray(data[done:])
+        length = read_length(self._pending, 0)
+        # A length that cannot be is refused with the next byte.
+        self._whole = sum(length) if length and length[0] <= MAX_FRAME else 0
 
     def _keyframe(self, frame: bytes) -> None:
         if len(frame) != MARKER_BYTES or not frame.startswith(MARKER):
@@ -748,14 +759,11 @@ class Session:
     def _heads_in_message(self, have: Have) -> None:
         if self._state != "heads":
             raise ProtocolError("heads that were not asked for")
-        self._heads_in += have.heads or ()
-        if len(self._heads_in) > _MAX_CLAIMS:
-            raise ProtocolError(f"more than {_MAX_CLAIMS} logs")
+        for head in have.heads or ():
+            self._check_claims()
+            self._head_in(head)
         if have.more:
             return
-        heads, self._heads_in = self._heads_in, []
-        for head in heads:
-            self._head_in(head)
         for log in self._snapshot:
             self._logs.setdefault(log, _Theirs(self._held[log].origin))
         self._open()
@@ -809,12 +817,15 @@ class Session:
             log = bytes.fromhex(at.log)
             theirs = self._logs.get(log)
             if theirs is None:
-                if len(self._logs) >= _MAX_CLAIMS:
-                    raise ProtocolError(f"more than {_MAX_CLAIMS} logs")
+                self._check_claims()
                 theirs = self._logs[log] = _Theirs(self._replica.held(log).origin)
             if theirs.claim is None or at.change > theirs.claim[0] or (at.digest and at.change == theirs.claim[0]):
                 theirs.claim = at.change, bytes.fromhex(at.digest or "")
             self._compare_claim(log, theirs)
+
+    def _check_claims(self) -> None:
+        if len(self._logs) >= _MAX_CLAIMS:
+            raise ProtocolError(f"more than {_MAX_CLAIMS} logs")
 
     # --- logs that went two ways --------------------------------------------------------------------------------------
 
