@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 from bisect import bisect_left
 from collections import defaultdict
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -193,3 +195,67 @@ def test_both_backends_give_the_same_dump(library1: Input, db: Path, tmp_path: P
     for words in (["troops", "create", other, "--uid", uid], ["ingest", other, library1.file]):
         subprocess.run([sys.executable, "-m", "scoutcore", *map(str, words)], env=env, check=True, capture_output=True)
     assert _dump(other) == _dump(db)
+
+
+# --- two gateways -----------------------------------------------------------------------------------------------------
+
+SHARE = 36_000
+"""Reports that two gateways hear a part of. All of them, with links, are 673,865 reports of 670,724 readings."""
+LATE_MS = 4_321
+"""How far the second gateway's clock is ahead."""
+
+
+class Heard(NamedTuple):
+    """What two gateways heard of the same mesh."""
+
+    lines: tuple[list[bytes], list[bytes]]
+    """What each ingests."""
+    times: dict[tuple[int, str, int, int], list[tuple[int, int]]]
+    """Per reading (scout, report, boot, ms): the gateways that heard it, and when by their clocks."""
+
+
+@pytest.fixture(scope="module")
+def heard(library1: Input) -> Heard:
+    """Each gateway loses a random third of the packets, and stamps what it hears with a clock of its own."""
+    choose = random.Random(1)
+    lines: tuple[list[bytes], list[bytes]] = ([], [])
+    times = defaultdict(list)
+    lost: dict[tuple[int, ...], list[bool]] = {}
+    with library1.file.open("rb") as file:
+        for line in islice(file, SHARE):
+            report = json.loads(line)
+            packet = (report["scout"], report["b"], report["ms"], report["t"])
+            lost.setdefault(packet, [choose.random() < 1 / 3, choose.random() < 1 / 3])
+            for gateway in (0, 1):
+                if not lost[packet][gateway]:
+                    t = report["t"] + gateway * LATE_MS
+                    lines[gateway].append(line.replace(b'"t":%d' % report["t"], b'"t":%d' % t))
+                    times[report["scout"], report["report"], report["b"], report["ms"]].append((gateway, t))
+    assert all(0.6 * SHARE < len(one) < 0.73 * SHARE for one in lines)
+    return Heard(lines, dict(times))
+
+
+def test_two_gateways_hold_the_union_once(heard: Heard, tmp_path: Path) -> None:
+    key = "the key that the boards of the library were given"
+    with scoutcore.open(tmp_path / "one.scout") as one, scoutcore.open(tmp_path / "two.scout") as two:
+        for gateway, lines in zip((one, two), heard.lines, strict=True):
+            gateway.troops.create(key=key)
+            assert gateway.ingest(b"".join(lines)).accepted == len(lines)
+        with one.serve("tcp://127.0.0.1:0") as server:
+            two.sync(server.addresses[0]).wait(120)
+        assert list(one.dump()) == list(two.dump())
+        logs = [one.id, two.id]
+        for gateway in (one, two):
+            found = {}
+            for scout, report in {reading[:2] for reading in heard.times}:
+                for point in gateway.history(1, scout, report):
+                    reading = (scout, report, point.boot, point.ms)
+                    assert reading not in found, "it is there twice"
+                    found[reading] = point.t // 1000
+            assert found == {reading: min(t for _, t in times) for reading, times in heard.times.items()}
+        several = [reading for reading, times in heard.times.items() if {one for one, _ in times} == {0, 1}]
+        assert len(several) > SHARE / 3
+        for scout, report, boot, ms in several[::50]:
+            listed = two.receptions(1, scout, report, boot=boot, ms=ms)
+            expected = sorted(heard.times[scout, report, boot, ms], key=lambda one: one[1])
+            assert [(one.log, one.t // 1000) for one in listed] == [(logs[gateway], t) for gateway, t in expected]
