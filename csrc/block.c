@@ -106,6 +106,18 @@ typedef struct writer {
     size_t header_size;
 } writer;
 
+/* Points of a series lie far apart in a batch: their texts are asked for so many points before they are read. */
+#define AHEAD 8
+
+static void prefetch(const uint8_t *text)
+{
+#ifdef __GNUC__
+    __builtin_prefetch(text);
+#else
+    (void)text;
+#endif
+}
+
 /* Where the block that begins with point order[first] ends; *size: its bytes in codec 0. */
 static size_t block_end(const writer *w, size_t first, size_t last, size_t *size)
 {
@@ -115,6 +127,8 @@ static size_t block_end(const writer *w, size_t first, size_t last, size_t *size
     *size = w->header_size;
     for (size_t k = first; k < last; k++) {
         size_t i = order[k];
+        if (last - k > AHEAD)
+            prefetch(w->points->data + w->points->starts[order[k + AHEAD]]);
         size_t point = varint_size(zigzag(elapsed(previous, t[i]))) + rest_size(w->points, i);
         point += varint_size(point);
         if (k > first && (k - first >= w->max_points || elapsed(first_t, t[i]) > SC_MAX_BLOCK_SPAN ||

@@ -27,7 +27,7 @@ KEY = "the key of the troop that all gateways hear"
 
 
 def filled(db: Database, batches: int = 30, scout: int = 1) -> Database:
-    """Some intervals of changes, and an open tail."""
+    """Some intervals of changes, and an open tail: of texts that differ in more than numbers, so that they stay long."""
     if not db.troops:
         db.troops.create(key=KEY)
     begin = len(list(db.history(1, scout, "temp")))
@@ -37,7 +37,7 @@ def filled(db: Database, batches: int = 30, scout: int = 1) -> Database:
                 "troop": 1,
                 "scout": scout,
                 "report": "temp",
-                "data": "x" * 1000,
+                "data": "xyz"[n % 3] * 1000,
                 "t": (begin + 20 * batch + n) * 1_000_000,
             }
             for n in range(20)
