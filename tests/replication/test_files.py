@@ -27,7 +27,7 @@ KEY = "the key of the troop that all gateways hear"
 
 
 def filled(db: Database, batches: int = 30, scout: int = 1) -> Database:
-    """Some intervals of changes, and an open tail: of texts that differ in more than numbers, so that they stay long."""
+    """Some intervals of changes, and an open tail, of texts that stay long in any codec."""
     if not db.troops:
         db.troops.create(key=KEY)
     begin = len(list(db.history(1, scout, "temp")))
