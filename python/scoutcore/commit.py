@@ -40,6 +40,8 @@ class Commit:
         """The logs, by uuid, that changes were appended to, and their last changes."""
         self.events: list[Any] = []
         """What watchers are told once the commit is durable."""
+        self.untold = False
+        """More happened than watchers can be told: they have lagged."""
         self.reappeared: list[tuple[int, int | None]] = []
         """Troops and scouts that were deleted: watchers are told their current values."""
 

@@ -357,6 +357,8 @@ class Database:
                     commit.events += self._current(troop, scout)
             except StorageError:
                 events = None
+        if commit.untold:
+            events = None
         if events != []:
             self._hub.publish(events)
 

@@ -29,6 +29,8 @@ from scoutcore.source import Cursor
 from scoutcore.troops import scout_of, troop_of
 
 MIB: Final = 1024 * 1024
+_MAX_TOLD: Final = 262_144
+"""Points that watchers are told of one commit: where more arrive at once, they have lagged."""
 
 
 @dataclass(frozen=True)
@@ -593,7 +595,12 @@ class Replica:
         if subset != "sensor":
             return
         for readable, some in by_codec(part):
-            if readable:
+            if not readable or commit.untold:
+                continue
+            counts = codec.summarize_blocks(some.value_data, some.value_starts, some.value_ends).counts
+            if len(commit.events) + sum(counts) > _MAX_TOLD:
+                commit.untold = True  # a few bytes may say as much as 512 points
+            else:
                 commit.events += self._points(some)
 
     def _points(self, part: ChangeColumns) -> list[Point]:
