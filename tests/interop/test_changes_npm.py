@@ -20,9 +20,11 @@ LIBRARY1 = Path(__file__).parents[3] / "shared" / "data" / "library1_to_ndjson.p
 
 
 def lines(count: int) -> bytes:
+    """Reports of 20 scouts: of half of them in blocks of codec 1, of the others, whose texts differ, in codec 0."""
     return b"".join(
-        b'{"troop":1,"scout":%d,"report":"temp","data":{"value":%d.5},"t":%d,"b":1,"ms":%d}\n'
-        % (number % 20, number % 90, 1_700_000_000_000 + 100 * number, number)
+        b'{"troop":1,"scout":%d,"report":"temp","data":{"value":%d.5,"door":"%s"},"t":%d,"b":1,"ms":%d}\n'
+        % (number % 20, number % 90, doors[number % 2 and number // 20 % 2], 1_700_000_000_000 + 100 * number, number)
+        for doors in ([b"open", b"shut"],)
         for number in range(count)
     )
 
