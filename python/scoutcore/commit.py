@@ -22,6 +22,7 @@ class Commit:
         "log_bytes",
         "puts",
         "reappeared",
+        "untold",
     )
 
     def __init__(self, store: Store | Commit) -> None:
