@@ -26,6 +26,7 @@ _OURS: Final = frozenset(
         "identity.new",
         "lock",
         "db",
+        "db.new",
         "changes",
         "retention.json",
         "retention.json.new",
@@ -49,7 +50,8 @@ class Directory:
         self.path = path
         try:
             self._refuse_others()
-            path.mkdir(parents=True, exist_ok=True)
+            if not self._format.exists():
+                make_directory(path)
             self._lock = self._take_lock()
             try:
                 if not self._format.exists():
@@ -130,6 +132,14 @@ class Directory:
             machine = b""
         parts = (path.read_bytes(), about.st_ino, about.st_ctime_ns, machine)
         return blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and what is missing above it, safe against power loss; it may be there."""
+    if not path.parent.exists():
+        make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
 
 
 def write_file(path: Path, data: bytes) -> None:

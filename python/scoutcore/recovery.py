@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import uuid as uuids
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
-
-import plyvel
 
 from scoutcore import changes, codec, dropping, forks, keys
 from scoutcore.apply import Applier, by_subset
@@ -27,13 +27,19 @@ from scoutcore.metadata import Metadata
 from scoutcore.retention import Retention
 from scoutcore.rows import Rows
 from scoutcore.store import Store
-from scoutcore.store.leveldb import LevelDBStore
+from scoutcore.store.leveldb import DamagedError, LevelDBStore, create
 from scoutcore.views import Views
 
 _VIEWS: Final = (keys.VIEW, keys.HISTORY, keys.CLOCK, keys.DELETED, keys.KEY_DIGEST)
 _STEP: Final = 10_000
 _MENDING: Final = keys.META + b"mending"
 """There while a database is being mended: what there is to say of it."""
+_REPAIR: Final = """
+import sys, plyvel
+plyvel.repair_db(sys.argv[1])
+with plyvel.DB(sys.argv[1]) as db:
+    db.compact_range()  # until then a single read may find something older than what a scan does
+"""
 _log = logging.getLogger("scoutcore")
 
 
@@ -45,6 +51,8 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         CorruptError: so it is with a changes file.
     """
     messages: list[str] = []
+    if not directory.leveldb.exists():
+        create(directory.leveldb)
     try:
         store = LevelDBStore(directory.leveldb)
         try:
@@ -59,20 +67,31 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         store.close()
         if begun is None:
             messages = ["a log has a hole"]
-    except StorageError as problem:
-        # A disk that is full or refuses is no damage.
-        if not isinstance(problem.__cause__, plyvel.CorruptionError):
-            raise
+    except DamagedError as problem:
         messages = [str(problem)]
     if messages:
         messages[0] += f"; what there was is kept in {_keep_copy(directory.leveldb)}"
-    store = LevelDBStore(directory.leveldb, paranoid=False)
+    store = _open_damaged(directory.leveldb)
     try:
         forks.resume(store, directory.identity, directory.changes)
         messages = _mend(store, directory, messages)
     finally:
         store.close()
     return LevelDBStore(directory.leveldb), _said(directory, messages)
+
+
+def _open_damaged(leveldb: Path) -> LevelDBStore:
+    """Open LevelDB as far as it can be read; where it has lost a table or its first files, from those that are left."""
+    try:
+        return LevelDBStore(leveldb, paranoid=False)
+    except DamagedError:
+        pass
+    # In a process of its own: LevelDB may end it.
+    command = [sys.executable, "-c", _REPAIR, str(leveldb)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (it is our own)
+    if done.returncode:
+        raise StorageError(f"LevelDB cannot repair {leveldb}: {done.stderr.strip()[-200:] or done.returncode}")
+    return LevelDBStore(leveldb, paranoid=False)
 
 
 def _said(directory: Directory, messages: list[str]) -> list[str]:
@@ -101,7 +120,7 @@ def _mend(store: LevelDBStore, directory: Directory, messages: list[str]) -> lis
     logs = Logs(store, directory.identity)
     holes = list(logs.holes())
     for log, last in holes:
-        lost = log.head - last
+        lost = max(log.head - last, 0)  # none, where the record is older than the changes
         messages.append(f"log {uuids.UUID(bytes=log.uuid)} was cut behind change {last}: {lost} changes are lost here")
     # Without this, views that are half built would be taken for whole ones after an interruption.
     store.write({_MENDING: "\n".join(messages).encode()}, sync=True)

@@ -24,7 +24,7 @@ from scoutcore.directory import Directory
 from scoutcore.errors import ExistsError, IngestError, NotFoundError, ReportError
 from scoutcore.keys import uid_of_key
 from scoutcore.model import Point
-from scoutcore.store.leveldb import LevelDBStore
+from scoutcore.recovery import open_store
 from scoutcore.store.memory import MemoryStore
 from scoutcore.watch import Synced, Watch
 from tests.database.compare import assert_row, assert_shows
@@ -161,7 +161,7 @@ class Machine(RuleBasedStateMachine):
 
     def open(self, durability: str) -> None:
         directory = Directory(self.path) if self.path else None
-        store = LevelDBStore(directory.leveldb) if directory else self.memory
+        store = open_store(directory)[0] if directory else self.memory
         self.db = Database(
             store,
             directory,

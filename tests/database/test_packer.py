@@ -21,7 +21,7 @@ from scoutcore.errors import ClosedError, StorageError
 from tests.database.child import run
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of, files_of, packed_anew
-from tests.database.test_failed_write import break_next_write
+from tests.faults.test_failed_write import break_next_write
 from tests.waiting import wait_until
 
 SMALL = {"interval_bytes": 1_000, "file_bytes": 5_000}

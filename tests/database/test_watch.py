@@ -14,7 +14,7 @@ from scoutcore import Point, Scout, Troop, watch
 from scoutcore.database import Database
 from scoutcore.errors import ClosedError, InvalidError, LaggedError, NotFoundError, StorageError
 from scoutcore.watch import Event, Synced, Watch
-from tests.database.test_failed_write import break_next_write
+from tests.faults.test_failed_write import break_next_write
 from tests.waiting import wait_until
 
 

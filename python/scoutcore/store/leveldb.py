@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import plyvel
 
+from scoutcore.directory import sync_directory
 from scoutcore.errors import ClosedError, StorageError
 
 T = TypeVar("T")
@@ -23,8 +25,41 @@ _BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
 _FIRST_ITEMS: Final = 4
 _SCAN_ITEMS: Final = 16
 """The most items that a scan reads at a time, the first time and then."""
+_TICK_NS: Final = 1_000_000_000
+"""More than file systems' clocks are behind."""
 _FENCES: Final = (b"\0", b"\xff")
 """Keys before and behind all others: a scan that comes to an end without meeting one has missed something."""
+
+
+class DamagedError(StorageError):
+    """LevelDB cannot be opened as it is: the end of its logs, or what lists its files, is damaged or missing."""
+
+
+def _lists_its_files(path: Path) -> bool:
+    """Whether what LevelDB begins to read from is there."""
+    try:
+        return (path / (path / "CURRENT").read_text("ascii", "replace").strip()).is_file()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def create(path: Path) -> None:
+    """Make an empty LevelDB, whole or not at all: LevelDB itself does not sync the first manifest that it writes.
+
+    Raises:
+        StorageError: the file system refuses.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        plyvel.DB(str(fresh), create_if_missing=True).close()
+        sync_directory(fresh)
+        fresh.rename(path)
+        sync_directory(path.parent)
+    except (plyvel.Error, OSError) as problem:
+        raise StorageError(f"LevelDB cannot be created in {path}: {problem}") from problem
 
 
 class LevelDBStore:
@@ -38,7 +73,7 @@ class LevelDBStore:
         """Open it; not *paranoid*: also where the end of its log is damaged, which is then cut off.
 
         Raises:
-            StorageError: LevelDB refuses.
+            StorageError: LevelDB refuses, or there is none: see :func:`create`.
         """
         self._path = path
         self._paranoid = paranoid
@@ -47,24 +82,33 @@ class LevelDBStore:
         self._readers: dict[int, None] = {}
         """The threads that are inside LevelDB to read."""
         self._closed = False
+        self._names_synced: int | None = None
+        """When the directory was changed last, as far as that is safe against power loss."""
         self._db: plyvel.DB | None = self._open()
 
     def _open(self) -> plyvel.DB:
         try:
             db = plyvel.DB(
                 str(self._path),
-                create_if_missing=True,
+                create_if_missing=False,  # one that has lost its first file would be emptied
                 paranoid_checks=self._paranoid,
                 write_buffer_size=WRITE_BUFFER_BYTES,
                 lru_cache_size=_BLOCK_CACHE_BYTES,
                 bloom_filter_bits=10,
             )
+        except (plyvel.Error, OSError) as problem:
+            failure = self._failure("open", problem)
+            if isinstance(problem, plyvel.CorruptionError) or not _lists_its_files(self._path):
+                raise DamagedError(*failure.args) from problem
+            raise failure from problem
+        try:
             for fence in _FENCES:
                 if db.get(fence, verify_checksums=True) is None:
                     db.put(fence, b"")
-            return db
-        except (plyvel.Error, OSError) as problem:
-            raise self._failure("open", problem) from problem
+        except plyvel.Error as problem:
+            db.close()
+            raise self._failure("read", problem) from problem
+        return db
 
     def _failure(self, what: str, problem: Exception) -> StorageError:
         reason = problem.args[0] if problem.args else ""
@@ -173,6 +217,8 @@ class LevelDBStore:
                     else:
                         put(key, value)
                 batch.write()
+                if sync:
+                    self._sync_names()
             except (plyvel.Error, OSError) as problem:
                 # After one failed write LevelDB acknowledges writes that its recovery then throws away: start afresh.
                 self._shut()
@@ -193,6 +239,18 @@ class LevelDBStore:
                 continue  # LevelDB has moved it into a table, which it syncs
             except OSError as problem:
                 raise StorageError(f"cannot sync {log}: {problem.strerror}") from problem
+        try:
+            self._sync_names()
+        except OSError as problem:
+            raise StorageError(f"cannot sync {self._path}: {problem.strerror}") from problem
+
+    def _sync_names(self) -> None:
+        """Make the name of a new log safe against power loss: LevelDB does not, until it next has a new table."""
+        changed = self._path.stat().st_mtime_ns
+        if changed != self._names_synced:
+            sync_directory(self._path)
+            # What was made within one tick of the file system's clock has the same time.
+            self._names_synced = changed if changed < time.time_ns() - _TICK_NS else None
 
     def size(self, start: bytes, stop: bytes) -> int:
         return int(self._read(lambda db: db.approximate_size(start, stop)))

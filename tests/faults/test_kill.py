@@ -15,10 +15,10 @@ import pytest
 
 import scoutcore
 from scoutcore import changes, recovery
-from tests.database import killed
 from tests.database.child import ROOT, environment, start
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of, files_of, packed_anew
+from tests.faults import killed
 from tests.model import Content
 from tests.waiting import killed_at_the_end
 
@@ -83,17 +83,6 @@ def test_in_the_middle_of_ingest_and_packing(path: Path, tmp_path: Path) -> None
 
 
 @pytest.fixture(scope="module")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = os.environ.get("CC") or shutil.which("cc")
-    if sys.platform != "linux" or not compiler:
-        pytest.skip("needs Linux and a C compiler, for a library that is preloaded")
-    library = tmp_path_factory.mktemp("shim") / "shim.so"
-    source = Path(__file__).with_name("shim.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
-    return library
-
-
-@pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Content]:
     path = tmp_path_factory.mktemp("prepared") / "prepared.scout"
     killed.prepare(path)
@@ -106,7 +95,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Content]:
 def test_at_every_call(
     name: str, torn: bool, shim: Path, prepared: tuple[Path, Content], path: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "tests.database.killed", name, str(int(torn)), str(prepared[0]), str(path)]
+    command = [sys.executable, "-m", "tests.faults.killed", name, str(int(torn)), str(prepared[0]), str(path)]
     env = environment(LD_PRELOAD=str(shim))
     pipe = subprocess.PIPE
     outcomes = []

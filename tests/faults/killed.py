@@ -6,7 +6,6 @@ until one lives through. After each, somebody else looks at what is left, and sa
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from scoutcore import changes, database, packer
 from scoutcore.store import leveldb
+from tests.faults import shim
 from tests.waiting import wait_until
 
 KEY = "the key of the troop that is killed"
@@ -146,7 +146,7 @@ _torn = 0
 
 def arm() -> None:
     """The calls count from here."""
-    ctypes.CDLL(None).shim_arm(_fatal, _torn)
+    shim.arm(_fatal, shim.Mode.KILL_IN_WRITE if _torn else shim.Mode.KILL)
 
 
 def main() -> None:
