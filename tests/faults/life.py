@@ -21,10 +21,6 @@ KEY = "the key of the troop of a small life"
 SCOUTS = 3
 
 
-PLACES = [(packer, "Writer"), (replica, "Chain"), (leveldb, "WRITE_BUFFER_BYTES"), (Directory, "_identity")]
-"""What the next two change."""
-
-
 def make_small(interval: int = 700, file: int = 2_000, buffer: int = 65_536) -> None:
     """Let everything that has a size come to its end soon: intervals, changes files, LevelDB's memory."""
     packer.Writer = partial(changes.Writer, interval_bytes=interval, file_bytes=file)  # type: ignore[misc,assignment]

@@ -199,21 +199,27 @@ def _apart(path: Path, found: Recording, known: Known, go_on: bool) -> Counter[s
     return Counter({name: int(count) for name, _, count in (line.partition("=") for line in said.splitlines())})
 
 
-def campaign(count: int, seed: int, only: int | None = None) -> Iterator[tuple[Counter[str], list[str]]]:
-    """Lives of both durabilities, 500 images of each, until there are *count*: what was seen, and what went wrong."""
+def look(
+    library: Path, directory: Path, durability: Durability, seed: int, count: int, only: int | None, broken: str = ""
+) -> tuple[Counter[str], list[str]]:
+    """Record a life and look at its images; where LevelDB has not been opened yet, as its thread does not fork."""
     life.make_small()
     life.stay_the_same()
+    found = recording(library, directory / "life", durability, seed, broken)
+    counts, problems = run(found, count, seed, directory / "image", only)
+    return counts, [f"seed {seed}, {problem}" for problem in problems]
+
+
+def campaign(count: int, seed: int, only: int | None = None) -> Iterator[tuple[Counter[str], list[str]]]:
+    """Lives of both durabilities, 500 images of each, until there are *count*: what was seen, and what went wrong."""
     with tempfile.TemporaryDirectory() as text:
-        directory = Path(text)
-        library = shim.build(directory)
+        library = shim.build(Path(text))
         for one in range(seed, seed + -(-count // 1000)):
             for durability in get_args(Durability):
-                here = directory / f"{one}-{durability}"
-                found = recording(library, here, durability, one)
-                counts, wrong = run(found, min(500, -(-count // 2)), one, here / "image", only)
+                here = Path(text) / f"{one}-{durability}"
+                counts, problems = look(library, here, durability, one, min(500, -(-count // 2)), only)
                 shutil.rmtree(here)
-                named = {f"{durability}: {name}": number for name, number in counts.items()}
-                yield Counter(named), [f"seed {one}, {problem}" for problem in wrong]
+                yield Counter({f"{durability}: {name}": number for name, number in counts.items()}), problems
 
 
 if __name__ == "__main__":

@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 import scoutcore
 from scoutcore.database import Durability
-from tests.faults import images, life, power
+from tests.faults import images, power
 from tests.faults.images import Operation
 
 IMAGES = 100 if scoutcore.backend == "c" else 25
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place, name in life.PLACES:
-        monkeypatch.setattr(place, name, getattr(place, name))
-    life.make_small()
-    life.stay_the_same()
+@pytest.fixture
+def looking() -> Iterator[Callable[..., tuple[Counter[str], list[str]]]]:
+    """:func:`power.look` in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        yield lambda *arguments: pool.submit(power.look, *arguments).result(timeout=200)
 
 
 @pytest.mark.parametrize("durability", get_args(Durability))
-def test_images(durability: Durability, shim: Path, tmp_path: Path) -> None:
-    found = power.recording(shim, tmp_path / "life", durability, seed=1)
-    counts, problems = power.run(found, IMAGES, 1, tmp_path / "image")
+def test_images(durability: Durability, looking: Callable[..., Any], shim: Path, tmp_path: Path) -> None:
+    counts, problems = looking(shim, tmp_path, durability, 1, IMAGES, None)
     assert problems == []
     assert counts["images"] == IMAGES
     assert counts["different"] > IMAGES / 3
 
 
 @pytest.mark.parametrize(("durability", "broken"), [("process", "publish"), ("power", "_sync_names")])
-def test_what_is_broken_is_noticed(durability: Durability, broken: str, shim: Path, tmp_path: Path) -> None:
+def test_what_is_broken_is_noticed(
+    durability: Durability, broken: str, looking: Callable[..., Any], shim: Path, tmp_path: Path
+) -> None:
     """A store that publishes nothing, or leaves a new log's name unsynced."""
-    found = power.recording(shim, tmp_path / "life", durability, seed=2, broken=broken)
-    for seed in range(40):
-        _, problems = power.run(found, 20, seed, tmp_path / "image")
+    for seed in range(10):
+        _, problems = looking(shim, tmp_path / str(seed), durability, seed, 60, None, broken)
         if problems:
             return
     raise AssertionError("nothing was noticed")
