@@ -54,7 +54,7 @@ from scoutcore.retention import Retention, Rule
 from scoutcore.rows import Rows, counts, last_point
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
-from scoutcore.store.leveldb import LevelDBStore
+from scoutcore.store.leveldb import create
 from scoutcore.store.memory import MemoryStore
 from scoutcore.troops import Scouts, Troops, scout_of, troop_of
 from scoutcore.views import Reception, Views
@@ -988,7 +988,7 @@ class Database:
                 return checking.changes_upto(logs, logs.get(log.uuid), directory, taken.heads[log.uuid], progress)
 
             with self._directory.scratch() if self._directory else nullcontext() as path:
-                store = MemoryStore() if path is None else LevelDBStore(path)
+                store = MemoryStore() if path is None else create(path)
                 try:
                     store.write(dict(taken.states), sync=False)
                     build(store, self._identity, self._retention, source)

@@ -51,10 +51,8 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         CorruptError: so it is with a changes file.
     """
     messages: list[str] = []
-    if not directory.leveldb.exists():
-        create(directory.leveldb)
     try:
-        store = LevelDBStore(directory.leveldb)
+        store = LevelDBStore(directory.leveldb) if directory.leveldb.exists() else create(directory.leveldb)
         try:
             begun = store.get(_MENDING)
             _end_fork(store, directory)

@@ -23,21 +23,16 @@ short_keys = st.text("abc", min_size=1, max_size=3).map(str.encode) | st.binary(
 batches = st.lists(st.dictionaries(short_keys, st.none() | st.binary(max_size=3), max_size=12), max_size=4)
 
 
-def made(path: Path) -> LevelDBStore:
-    create(path)
-    return LevelDBStore(path)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[LevelDBStore]:
-    store = made(tmp_path / "db")
+    store = create(tmp_path / "db")
     yield store
     store.close()
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LevelDBStore]:
-    store = made(tmp_path_factory.mktemp("shared") / "db")
+    store = create(tmp_path_factory.mktemp("shared") / "db")
     yield store
     store.close()
 
@@ -58,7 +53,7 @@ def test_twins(shared: LevelDBStore, batches: list[dict[bytes, bytes | None]], s
 
 @pytest.mark.parametrize("kind", [LevelDBStore, MemoryStore])
 def test_a_scan_is_of_when_it_began(kind: Any, tmp_path: Path) -> None:
-    store: Store = made(tmp_path / "db") if kind is LevelDBStore else MemoryStore()
+    store: Store = create(tmp_path / "db") if kind is LevelDBStore else MemoryStore()
     store.write({b"%03d" % number: b"old" for number in range(100)}, sync=False)
     scan = store.scan(b"0", b"1")
     store.write({b"%03d" % number: b"new" for number in range(100)}, sync=False)
@@ -166,7 +161,7 @@ def test_readers_while_leveldb_is_opened_afresh(store: LevelDBStore) -> None:
 def test_damage_in_a_table_is_an_error_not_a_gap(tmp_path: Path) -> None:
     """A block that does not verify must not read as nothing, wherever in the range it is."""
     path = tmp_path / "db"
-    store = made(path)
+    store = create(path)
     count = 2000
     store.write({b"%06d" % number: number.to_bytes(4, "big") * 25 for number in range(count)}, sync=False)
     store.close()

@@ -45,7 +45,7 @@ def _lists_its_files(path: Path) -> bool:
         return True
 
 
-def create(path: Path) -> None:
+def create(path: Path) -> LevelDBStore:
     """Make an empty LevelDB, whole or not at all: LevelDB itself does not sync the first manifest that it writes.
 
     Raises:
@@ -60,6 +60,7 @@ def create(path: Path) -> None:
         sync_directory(path.parent)
     except (plyvel.Error, OSError) as problem:
         raise StorageError(f"LevelDB cannot be created in {path}: {problem}") from problem
+    return LevelDBStore(path)
 
 
 class LevelDBStore:
