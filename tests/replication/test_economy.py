@@ -199,10 +199,11 @@ def test_logs_of_others_are_passed_on_as_they_are() -> None:
     for db in dbs[1:]:
         copy = db._logs.get(log.uuid)
         assert copy.head == log.head
-        kept = [
-            b"".join(frames for _, _, _, frames in each._logs.chunks(each._logs.get(log.uuid), 1)) for each in (one, db)
-        ]
-        assert kept[0] == kept[1]
+        assert frames_of(db, log.uuid) == frames_of(one, log.uuid)
+
+
+def frames_of(db: Database, log: bytes) -> bytes:
+    return b"".join(frames for _, _, _, frames in db._logs.chunks(db._logs.get(log), 1))
 
 
 def test_only_what_is_wanted_moves() -> None:

@@ -15,7 +15,7 @@ from scoutcore import codec, keys
 from scoutcore.apply import by_codec, by_subset
 from scoutcore.codec import cut
 from scoutcore.codec.columns import ChangeColumns, UInts
-from scoutcore.codec.constants import ABSENT, MARKER_BYTES, MAX_FRAME
+from scoutcore.codec.constants import ABSENT, MARKER_BYTES, MAX_FRAME, UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.database import Database
 from scoutcore.errors import CodecError, Error, InvalidError, NotFoundError, StorageError
@@ -422,7 +422,8 @@ class Replica:
         """Refuse what no writer writes; troop uids are added to *uids*."""
         columns = run.columns
         first, count = columns.change[0], len(columns.change)
-        if not first or columns.change != array(columns.change.typecode, range(first, first + count)):
+        last = first + count - 1
+        if not first or last > UINT32_MAX or columns.change != array(columns.change.typecode, range(first, last + 1)):
             raise ProtocolError(f"changes of log {name(run.log)} are out of order behind {first}")
         at = first
         try:
