@@ -47,7 +47,7 @@ class Node:
             ends = array("Q", accumulate(map(len, blocks)))
             values = b"".join(blocks)
             points = codec.decode_blocks(values, array("Q", [0, *ends[:-1]][: len(ends)]), ends)[2]
-            found.update(cut(values, points.starts, points.ends))
+            found.update(cut(points.data, points.starts, points.ends))
         return {value.decode() for value in found}
 
     def content(self) -> Content:
@@ -115,9 +115,6 @@ class MemoryNode(Node):
         """A copy of the disk that does not know that it is one."""
         return MemoryNode(name, self.now, self.store.copy(), self.values, self.ids)
 
-    def pack(self) -> None:
-        pass
-
     def files(self, directory: Path) -> dict[str, bytes]:
         """Its logs as changes files."""
         for log in self.database._logs.by_number:
@@ -154,6 +151,7 @@ class DiskNode(Node):
         self.check_ids()
 
     power_cut = crash
+    """What LevelDB and the disk make of a real one is tested with faults below LevelDB: here it is no more than a crash."""
 
     def backup(self) -> tuple[Path, dict[str, int]]:
         """A copy of the directory, made while it is closed."""

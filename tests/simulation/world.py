@@ -110,7 +110,7 @@ class World:
         self._connections: list[Connection] = []
         self._backups: dict[str, object] = {}
         self._apart: set[frozenset[str]] = set()
-        self.disk = self.choose.random() < 0.1 if disk is None else disk
+        self.disk = self.choose.random() < 0.25 if disk is None else disk
         self.nodes: list[Node] = []
         for _ in range(self.choose.randint(3, 5)):
             self.nodes.append(self._new())
@@ -311,7 +311,7 @@ class World:
 
     def _power(self) -> None:
         self._node().power_cut(self.choose)  # type: ignore[attr-defined]
-        self.counts["power cut"] += 1
+        self.counts["power cut"] += not self.disk
 
     def _backup(self) -> None:
         node = self._node()
@@ -337,8 +337,9 @@ class World:
         self.counts["clock"] += 1
 
     def _pack(self) -> None:
-        self._node().pack()  # type: ignore[attr-defined]
-        self.counts["pack"] += 1
+        if self.disk:
+            self._node().pack()  # type: ignore[attr-defined]
+            self.counts["pack"] += 1
 
     # --- how it ends --------------------------------------------------------------------------------------------------
 
