@@ -151,7 +151,7 @@ class DiskNode(Node):
         self.check_ids()
 
     power_cut = crash
-    """What LevelDB and the disk make of a real one is tested with faults below LevelDB: here it is no more than a crash."""
+    """No more than a crash: what LevelDB and the disk make of a real one is tested with faults below LevelDB."""
 
     def backup(self) -> tuple[Path, dict[str, int]]:
         """A copy of the directory, made while it is closed."""
