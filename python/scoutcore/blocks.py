@@ -23,6 +23,11 @@ def hidden_of(value: bytes) -> tuple[int, ...]:
     return Struct(f">{count}I").unpack_from(value, 5)
 
 
+def head_size(value: bytes) -> int:
+    """How many bytes stand before a block."""
+    return 5 + 4 * int.from_bytes(value[1:5], "big") if value[0] else 1
+
+
 def whole(block: bytes) -> tuple[UInts, UInts]:
     """Start and end of a block that stands alone, as the codec takes them."""
     offsets = offsets_of([len(block)])

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from scoutcore import codec, keys
-from scoutcore.blocks import hidden_of, pack_hidden, whole
+from scoutcore.blocks import head_size, hidden_of, pack_hidden, whole
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN
 from scoutcore.commit import Commit
 from scoutcore.log import Logs
@@ -157,7 +157,7 @@ class Expiry:
             value = changed.get(key)
             if value is None:
                 continue
-            block = value[len(pack_hidden(hidden_of(value))) :]
+            block = value[head_size(value) :]
             write_times, counts, _, last_ts, *_ = codec.summarize_blocks(block, *whole(block))
             _, log, change = keys.parse_history(key)
             uuid = self._logs.by_number[log].uuid
@@ -168,7 +168,7 @@ class Expiry:
             return None, None, None
         value = changed.get(last)
         assert value is not None
-        block = value[len(pack_hidden(hidden_of(value))) :]
+        block = value[head_size(value) :]
         found_in = self._views.receptions_in(last, block, floor)
         clock, one = next((clock, one) for clock, heard in found_in.items() for one in heard if one.index == rank[4])
         if clock is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from scoutcore import codec, keys
-from scoutcore.blocks import hidden_of
+from scoutcore.blocks import head_size, hidden_of
 from scoutcore.codec import cut
 from scoutcore.codec.columns import PointColumns, offsets_of
 from scoutcore.codec.constants import INT64_MAX
@@ -187,8 +187,7 @@ class History:
         values = [value for _, value in run]
         hidden = [hidden_of(value) for value in values]
         offsets = offsets_of(map(len, values))
-        heads = array("Q", [5 + 4 * len(ones) if ones else 1 for ones in hidden])
-        starts = array("Q", map(int.__add__, offsets, heads))
+        starts = array("Q", map(int.__add__, offsets, map(head_size, values)))
         firsts, _, points = codec.decode_blocks(b"".join(values), starts, offsets[1:])
         lasts = [points.t[behind - 1] for behind in firsts[1:]]
         rest = [block for block, last in zip(run, lasts, strict=True) if last >= next_t]

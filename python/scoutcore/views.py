@@ -14,7 +14,7 @@ from struct import Struct
 from typing import Any, Final
 
 from scoutcore import codec, keys
-from scoutcore.blocks import hidden_of, pack_hidden, whole
+from scoutcore.blocks import head_size, hidden_of, pack_hidden, whole
 from scoutcore.clock import SET_CLOCK
 from scoutcore.codec.columns import Buffer, UInts, offsets_of
 from scoutcore.codec.constants import CLOCK_RANGE, UINT64_MAX
@@ -220,7 +220,7 @@ class Views:
         others = [(key, commit.get(key) or b"") for key in set().union(*near)]
         values = [value for _, value in others]
         offsets = offsets_of([len(block), *map(len, values)])
-        heads = [0, *(len(pack_hidden(hidden_of(value))) for value in values)]
+        heads = [0, *map(head_size, values)]
         starts = array("Q", map(int.__add__, offsets, heads))
         shared = codec.shared_readings(b"".join([block, *values]), starts, offsets[1:])
         return [other for other, shares in zip(others, shared[1:], strict=True) if shares] if any(shared) else None
@@ -323,11 +323,13 @@ class Views:
         }
         start = keys.clock_from(row.suffix, boot, first_ms)
         stop = keys.after(keys.clock_from(row.suffix, boot, min(last_ms + row.widest, UINT64_MAX)))
-        for key, value in self._store.scan(start, stop):
-            low, biased_t = _ENTRY.unpack_from(value)
-            if low <= last_ms and (hidden or len(value) == _ENTRY.size):
-                _, _, log, change = keys.parse_clock(key)
-                found.add(keys.history_block(row.suffix, biased_t - _BIAS, log, change))
+        # There may be dozens: so their bytes are compared and put together as they stand.
+        last = last_ms.to_bytes(8, "big")
+        found.update(
+            row.history_key + value[8:16] + key[-8:]
+            for key, value in self._store.scan(start, stop)
+            if value[:8] <= last and (hidden or len(value) == _ENTRY.size)
+        )
         return {block for block in found if commit.puts.get(block, b"") is not None}
 
     def entries_of(
@@ -370,7 +372,7 @@ class Views:
             value = commit.get(block_key)
             if value is None:
                 continue
-            block = value[len(pack_hidden(hidden_of(value))) :]
+            block = value[head_size(value) :]
             _, log, change = keys.parse_history(block_key)
             write_time = codec.summarize_blocks(block, *whole(block)).write_times[0]
             for one in self.receptions_in(block_key, block, row.floor).get((boot, ms), ()):
