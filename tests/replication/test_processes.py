@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 import scoutcore
 from tests.database.logs import files_of
@@ -36,6 +37,17 @@ def free_ports(count: int) -> list[int]:
     for one in held:
         one.close()
     return ports
+
+
+def certificate(directory: Path) -> dict[str, str]:
+    """What all gateways show to each other, and ask for."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    files = {name: directory / f"{name}.pem" for name in ("certificate", "key", "authorities")}
+    issued.cert_chain_pems[0].write_to_path(files["certificate"])
+    issued.private_key_pem.write_to_path(files["key"])
+    authority.cert_pem.write_to_path(files["authorities"])
+    return {name: str(path) for name, path in files.items()}
 
 
 @dataclass
@@ -108,14 +120,16 @@ def test_all_end_up_the_same(shape: str, tmp_path: Path, stopped: list[Gateway])
     choose = random.Random(shape)
     ports = free_ports(5)
     secret = "00112233445566778899aabbccddeeff" if shape in ("ring", "mesh") else None
+    tls = certificate(tmp_path) if shape in ("line", "mesh") else None
+    scheme = "tls" if tls else "tcp"
     gateways = [
         Gateway(
             {
                 "path": str(tmp_path / f"{number}.scout"),
-                "listen": f"tcp://127.0.0.1:{ports[number]}",
-                "peers": [f"tcp://127.0.0.1:{ports[other]}" for one, other in SHAPES[shape] if one == number],
+                "listen": f"{scheme}://127.0.0.1:{ports[number]}",
+                "peers": [f"{scheme}://127.0.0.1:{ports[other]}" for one, other in SHAPES[shape] if one == number],
                 "secret": secret,
-                "tls": None,
+                "tls": tls,
             }
         )
         for number in range(5)
