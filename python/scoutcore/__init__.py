@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scoutcore.database import Database, open
     from scoutcore.ingest import IngestResult
     from scoutcore.model import Point, Scout, Troop
+    from scoutcore.repairing import repair
     from scoutcore.watch import Synced
 
 _LATER = {
@@ -26,6 +27,7 @@ _LATER = {
     "Synced": "scoutcore.watch",
     "Troop": "scoutcore.model",
     "open": "scoutcore.database",
+    "repair": "scoutcore.repairing",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "errors",
     "multibuffer",
     "open",
+    "repair",
 ]
 
 

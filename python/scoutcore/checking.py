@@ -10,7 +10,6 @@ from typing import Final
 
 from scoutcore import changes, codec, dropping, keys, registers
 from scoutcore.changes import Damage, Position, Verifier
-from scoutcore.codec.columns import ChangeColumns
 from scoutcore.errors import CodecError, CorruptError, NotFoundError
 from scoutcore.log import Log, Logs
 from scoutcore.rows import counts, last_point
@@ -93,7 +92,7 @@ def verify_log(logs: Logs, log: Log, directory: Path | None, leveldb: str, progr
     size = intervals = 0
     damages: list[Damage] = []
     if directory and packed.last > base:
-        found = _verify_files(log, directory / str(uuids.UUID(bytes=log.uuid)), packed, progress)
+        found = verify_files(log, directory / str(uuids.UUID(bytes=log.uuid)), packed, progress)
         size, intervals, damages = found.size, found.intervals, found.damages
         damages += _verify_kept(log, directory / str(uuids.UUID(bytes=log.uuid)))
     cursor = Cursor(logs, log, directory, max(packed.last, base))
@@ -120,11 +119,12 @@ def verify_log(logs: Logs, log: Log, directory: Path | None, leveldb: str, progr
     return LogVerified(name, log.base, head, packed.last, size, intervals, damages)
 
 
-def _verify_files(log: Log, path: Path, packed: Position, progress: Progress) -> changes.Verified:
+def verify_files(log: Log, path: Path, packed: Position, progress: Progress) -> changes.Verified:
+    """Verify what is packed of a log; raises OSError."""
     files = [file for file in changes.files_of(path) if file.name <= changes.file_name(packed.file)]
     if not files:
         gone = Damage(str(path), None, log.base + 1, packed.last, "its changes files are gone")
-        return changes.Verified(log.uuid, None, None, 0, 0, 0, b"", [gone])
+        return changes.Verified(log.uuid, None, None, 0, 0, 0, b"", [gone], packed)
     return Verifier(files, uuid=log.uuid, first=log.base + 1, packed=packed, progress=progress).verify()
 
 
@@ -167,22 +167,6 @@ def snapshot(store: Store, logs: Logs) -> Snapshot:
     states = [item for prefix in prefixes for item in store.scan(prefix, keys.after(prefix))]
     heads = {log.uuid: logs.stored_head(log) for log in logs.by_number}
     return Snapshot(heads, states, {section: store.scan(section, keys.after(section)) for section in _COMPARED})
-
-
-def changes_upto(
-    logs: Logs, log: Log, directory: Path | None, head: int, progress: Progress
-) -> Iterator[ChangeColumns]:
-    """All changes of a log up to *head*, from the metadata of dropped ones on; raises as :meth:`Cursor.read`."""
-    if directory:
-        yield dropping.kept_metadata(log, directory / str(uuids.UUID(bytes=log.uuid)))
-    cursor = Cursor(logs, log, directory, log.base)
-    try:
-        while cursor.after < head:
-            frames, _ = cursor.read(head, _STEP_BYTES)
-            progress(len(frames))
-            yield codec.decode_changes(frames, codec.scan_frames(frames))
-    finally:
-        cursor.close()
 
 
 def compare(taken: Snapshot, built: Store) -> ViewsVerified:

@@ -52,6 +52,7 @@ from scoutcore.packer import Packer
 from scoutcore.recovery import build, open_store, split
 from scoutcore.retention import Retention, Rule
 from scoutcore.rows import Rows, counts, last_point
+from scoutcore.source import changes_of
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
 from scoutcore.store.leveldb import create
@@ -985,7 +986,7 @@ class Database:
                 return None, "changes were dropped, and what was in them cannot be read again"
 
             def source(log: Log) -> Iterator[ChangeColumns]:
-                return checking.changes_upto(logs, logs.get(log.uuid), directory, taken.heads[log.uuid], progress)
+                return changes_of(logs, logs.get(log.uuid), directory, taken.heads[log.uuid], progress)
 
             with self._directory.scratch() if self._directory else nullcontext() as path:
                 store = MemoryStore() if path is None else create(path)

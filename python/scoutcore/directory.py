@@ -100,11 +100,14 @@ class Directory:
         if self._format.exists():
             number = self._format.read_text("utf-8", "replace").strip().removeprefix(_FORMAT_TEXT)
             if not _FORMAT_NUMBER.fullmatch(number):
-                raise FormatError(f"{self._format} does not name a scoutcore format")
+                raise FormatError(
+                    f"{self._format} does not name a scoutcore format: were it not there, it would be made"
+                )
             if int(number) > FORMAT:
                 raise FormatError(f"{self.path} has format {number}; this scoutcore knows up to format {FORMAT}")
         elif self.path.is_dir():
-            strangers = sorted({entry.name for entry in self.path.iterdir()} - _OURS)
+            found = {entry.name for entry in self.path.iterdir()}
+            strangers = sorted(name for name in found - _OURS if not name.startswith("db."))
             if strangers:
                 raise FormatError(f"{self.path} is no scoutcore database: it holds {strangers[0]!r}")
 

@@ -7,7 +7,7 @@ import uuid as uuids
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from scoutcore import keys
 from scoutcore.changes import DIGEST_BYTES, Position
@@ -18,8 +18,26 @@ from scoutcore.errors import NotFoundError
 from scoutcore.store import Store
 
 _STATE: Final = Struct(">IIIIq")
-_OWN: Final = keys.META + b"own"
+_GAP: Final = Struct(">III?")
+OWN: Final = keys.META + b"own"
+"""Our own log's uuid, and the fingerprint of the database that writes it."""
 SECTIONS: Final = {"sensor": keys.LOG_SENSOR, "troop": keys.LOG_TROOP}
+
+
+class Gap(NamedTuple):
+    """Packed changes that cannot be read: their changes file is damaged. Peers are asked for them."""
+
+    first: int
+    have: int
+    """The last one that has come again; it stays in LevelDB until all have, and the file is made whole."""
+    last: int
+    shown: bool
+    """Whether the views have them all the same."""
+
+    @classmethod
+    def load(cls, record: bytes | None) -> list[Gap]:
+        """The gaps of a record."""
+        return [cls._make(fields) for fields in _GAP.iter_unpack(record or b"")]
 
 
 @dataclass
@@ -40,11 +58,36 @@ class Log:
     """When its last change was written, if it is ours: no write time before it is given again."""
     tail: bytes = b""
     """The last 17 bytes of its frames: a marker might begin in them."""
+    gaps: list[Gap] = field(default_factory=list)
+    """What is damaged in its files, in order."""
 
     def __post_init__(self) -> None:
         self.state_key = keys.LOG_STATE + self.uuid
         self.chunk_keys = {subset: name + self.uuid for subset, name in SECTIONS.items()}
         self.marker = b"\x11\x02" + self.uuid
+
+    @property
+    def gap(self) -> Gap | None:
+        """The first gap in which changes are missing."""
+        return next((gap for gap in self.gaps if gap.have < gap.last), None)
+
+    @property
+    def whole(self) -> int:
+        """The last change before the first that is missing: so far it is given to others."""
+        return self.gap.have if self.gap else self.head
+
+    def spans(self, head: int) -> Iterator[tuple[int, int]]:
+        """The changes that can be read, up to *head*: behind which, and up to which."""
+        after = self.base
+        for gap in self.gaps:
+            yield after, gap.first - 1
+            yield gap.first - 1, gap.have
+            after = gap.last
+        yield after, head
+
+    def dump_gaps(self) -> bytes | None:
+        """The record of its gaps; None where there is none."""
+        return b"".join(_GAP.pack(*gap) for gap in self.gaps) or None
 
     def dump(self) -> bytes:
         """The log's record in LevelDB."""
@@ -81,12 +124,14 @@ class Logs:
         loaded = [
             Log.load(uuid := key[len(keys.LOG_STATE) :], value, store.get(keys.PACKED + uuid)) for key, value in records
         ]
+        for log in loaded:
+            log.gaps = Gap.load(store.get(keys.GAPS + log.uuid))
         for log in sorted(loaded, key=lambda log: log.number):
             self.by_uuid[log.uuid] = log
             self.by_number.append(log)
         self.rests = [log for log in self.by_number if log.origin]
         """Those that are the rest of a log that went two ways."""
-        own = store.get(_OWN) or b""
+        own = store.get(OWN) or b""
         last = self.by_uuid.get(own[:16])
         self.uuids = b"".join(log.uuid for log in self.by_number)
         """The logs' uuids by local number, one after another."""
@@ -112,7 +157,7 @@ class Logs:
         log.head, log.tail = last, b""
         if log is self.own:
             self.own = None  # what follows goes to a new log: no number is ever given twice
-            puts[_OWN] = None
+            puts[OWN] = None
         return {**puts, keys.LOG_STATE + log.uuid: log.dump()}
 
     def get(self, uuid: bytes) -> Log:
@@ -153,7 +198,7 @@ class Logs:
         self.own = self.add(commit, uuids.uuid4().bytes)
         self.own.written = self._clock.last
         commit.put(self.own.state_key, self.own.dump())
-        commit.put(_OWN, self.own.uuid + self._identity)
+        commit.put(OWN, self.own.uuid + self._identity)
         return self.own
 
     def room_for(self, commit: Commit, changes: int) -> Log:
@@ -178,6 +223,17 @@ class Logs:
         commit.puts[log.chunk_keys[subset] + keys.chunk_range(first, log.head)] = frames
         commit.puts[log.state_key] = log.dump()
         return first
+
+    def fill(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> Gap:
+        """Put *frames*, the next *changes* changes of the first gap, where they can be read; returns what it was."""
+        gap = log.gap
+        assert gap
+        first, have = gap.have + 1, gap.have + changes
+        log.gaps[log.gaps.index(gap)] = gap._replace(have=have)
+        commit.puts[log.chunk_keys[subset] + keys.chunk_range(first, have)] = frames
+        commit.puts[keys.GAPS + log.uuid] = log.dump_gaps()
+        commit.grown[log.uuid] = log.whole
+        return gap
 
     def set_base(self, commit: Commit, uuid: bytes, last: int) -> None:
         """Record that the changes up to *last* are dropped."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import Final
 
-from scoutcore import keys
+from scoutcore import keys, restoring
 from scoutcore.changes import Writer
 from scoutcore.clock import system_time
 from scoutcore.errors import ClosedError, StorageError
@@ -86,7 +86,8 @@ class Packer:
             self._store.publish()  # what was stored by then; what comes later waits for the next time
             packed = 0
             for uuid, head in heads.items():
-                while True:
+                self._restore(uuid, interrupted)
+                while not self.logs.get(uuid).gaps:  # nothing is packed behind what is damaged
                     with self._lock:  # who has paused or closed it, and then this lock, knows that no step follows
                         if self._closed:
                             raise ClosedError("the database is closed")
@@ -103,6 +104,17 @@ class Packer:
                     self._unpacked = self._fresh
                     self._problem = None
             return packed
+
+    def _restore(self, uuid: bytes, interrupted: Callable[[], bool]) -> None:
+        """Make a log's damaged files whole, if all that was missing has come again."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the database is closed")
+            log = self.logs.get(uuid)
+            if log.gaps and not log.gap and not interrupted():
+                if uuid in self._writers:
+                    self._writers.pop(uuid).close()
+                restoring.restore(self._store, self.logs, log, self._directory)
 
     def _step(self, log: Log, head: int, interrupted: Callable[[], bool]) -> tuple[int, int]:
         """Pack some chunks of a log up to change *head*, record it, and drop them; the changes and their bytes."""

@@ -26,12 +26,15 @@ from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.retention import Retention
 from scoutcore.rows import Rows
+from scoutcore.source import changes_of
 from scoutcore.store import Store
 from scoutcore.store.leveldb import DamagedError, LevelDBStore, create
 from scoutcore.views import Views
 
 _VIEWS: Final = (keys.VIEW, keys.HISTORY, keys.CLOCK, keys.DELETED, keys.KEY_DIGEST)
 _STEP: Final = 10_000
+BUILT: Final = "db.built"
+"""A LevelDB that was built anew, whole, while it is about to take the place of the old one."""
 _MENDING: Final = keys.META + b"mending"
 """There while a database is being mended: what there is to say of it."""
 _REPAIR: Final = """
@@ -51,6 +54,7 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         CorruptError: so it is with a changes file.
     """
     messages: list[str] = []
+    _refuse_to_begin_anew(directory)
     try:
         store = LevelDBStore(directory.leveldb) if directory.leveldb.exists() else create(directory.leveldb)
         try:
@@ -76,6 +80,14 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
     finally:
         store.close()
     return LevelDBStore(directory.leveldb), _said(directory, messages)
+
+
+def _refuse_to_begin_anew(directory: Directory) -> None:
+    """An empty LevelDB beside changes files would know nothing of them."""
+    if directory.leveldb.exists():
+        return
+    if (directory.path / BUILT).exists() or any(directory.changes.glob("*/*.changes")):
+        raise StorageError(f"{directory.leveldb} is missing: `scoutcore repair {directory.path}` builds a new one")
 
 
 def _open_damaged(leveldb: Path) -> LevelDBStore:
@@ -180,13 +192,25 @@ def rebuild(store: Store, identity: bytes, directory: Path | None, retention: Re
         kept = [dropping.kept_metadata(log, directory / str(uuids.UUID(bytes=log.uuid)))] if directory else []
         return chain(kept, changes_of(logs, log, directory))
 
+    for log in logs.by_number:
+        if log.gaps:
+            log.gaps = [gap._replace(shown=False) for gap in log.gaps]
+            store.write({keys.GAPS + log.uuid: log.dump_gaps()}, sync=False)
     build(store, identity, retention, source)
 
 
 def build(
-    store: Store, identity: bytes, retention: Retention, source: Callable[[Log], Iterable[ChangeColumns]]
+    store: Store,
+    identity: bytes,
+    retention: Retention,
+    source: Callable[[Log], Iterable[ChangeColumns]],
+    order: Iterable[Log] | None = None,
 ) -> None:
-    """Build the views of all logs that *store* knows, of which it has none yet; *source* gives a log's changes.
+    """Build the views of all logs that *store* knows, of which it has none yet.
+
+    Args:
+        source: gives a log's changes.
+        order: which log comes when; troops get their ids in it, where they have none.
 
     Raises:
         StorageError, CorruptError: a log cannot be read.
@@ -194,7 +218,7 @@ def build(
     logs = Logs(store, identity)
     rows = Rows(logs)
     applier = Applier(logs, Metadata(store, logs, WriteClock()), rows, Views(store, logs, retention))
-    for log in logs.by_number:
+    for log in logs.by_number if order is None else [logs.get(log.uuid) for log in order]:
         for columns in source(log):
             commit = Commit(store)
             applier.apply(commit, log, columns)
@@ -246,20 +270,6 @@ def _adopt_log(store: Store, logs: Logs, log: Log, files: list[Path], retention:
                 logs.append(commit, log, subset, frames, len(part.change))
                 applier.apply(commit, log, part)
             store.write(commit.puts, sync=False)
-
-
-def changes_of(logs: Logs, log: Log, directory: Path | None) -> Iterator[ChangeColumns]:
-    """All changes of a log, the packed ones first, some thousands at a time."""
-    if directory is not None and log.packed.last > log.base:
-        left = log.packed.last - log.base
-        for columns in changes.open(directory / str(uuids.UUID(bytes=log.uuid))).columns():
-            part = columns.part(0, min(left, len(columns.change)))
-            left -= len(part.change)
-            yield part
-            if left == 0:
-                break
-    for _, _, _, frames in logs.chunks(log, log.packed.last + 1):
-        yield codec.decode_changes(frames, codec.scan_frames(frames))
 
 
 def _clear(store: Store, section: bytes) -> None:

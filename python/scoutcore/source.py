@@ -6,6 +6,7 @@ import os
 import uuid as uuids
 from array import array
 from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,7 +16,7 @@ from scoutcore.changes import DIGEST_BYTES, Position, digest_of, file_name
 from scoutcore.changes.keyframe import Window
 from scoutcore.changes.position import MARKER
 from scoutcore.changes.seek import place_of
-from scoutcore.codec.columns import UInts
+from scoutcore.codec.columns import ChangeColumns, UInts
 from scoutcore.codec.constants import CHECK_BYTES, FRAME_BLOB
 from scoutcore.errors import CorruptError, NotFoundError, StorageError
 from scoutcore.log import Log, Logs
@@ -85,6 +86,8 @@ class Cursor:
     def _fill(self, upto: int) -> None:
         """Read ahead; at least one change."""
         frames = self._stored(upto)
+        if frames and self._files:
+            self._files.close()  # what is behind may be elsewhere in them: where a gap was filled, it is
         if not frames and self._files:
             position = self._logs.stored_position(self._log)
             if position.last > self.after:
@@ -110,6 +113,29 @@ class Cursor:
             return b""
         first, frames = found
         return frames[codec.scan_frames(frames).ends[last - first] :]
+
+
+def changes_of(
+    logs: Logs,
+    log: Log,
+    directory: Path | None,
+    head: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Iterator[ChangeColumns]:
+    """All changes of a log up to *head*, about a MiB at a time; those that are known to be damaged are left out.
+
+    Raises:
+        NotFoundError, CorruptError, StorageError: as :meth:`Cursor.read`.
+    """
+    for after, upto in log.spans(log.head if head is None else head):
+        cursor = Cursor(logs, log, directory, after)
+        try:
+            while cursor.after < upto:
+                frames, _ = cursor.read(upto, _RUN_BYTES)
+                progress(len(frames))
+                yield codec.decode_changes(frames, codec.scan_frames(frames))
+        finally:
+            cursor.close()
 
 
 class _Files:
@@ -183,11 +209,10 @@ class _Files:
         The one that is still open counts where *data* is the end; *tail* says what it has to be.
         """
         frames = codec.scan_frames(data)
-        if at_end and frames.consumed < len(data):
-            raise CorruptError("the end is in the middle of a frame", frames.consumed)
         ends = frames.ends
         blobs = [index for index, kind in enumerate(frames.ids) if kind == FRAME_BLOB]
-        if at_end:
+        cut = at_end and frames.consumed < len(data)
+        if at_end and not cut:
             blobs.append(len(ends))
         parts: list[bytes] = []
         taken = 0
@@ -213,6 +238,8 @@ class _Files:
             if check < len(ends):
                 taken = ends[check]
                 self._last += changes
+        if cut and not parts:
+            raise CorruptError("the end is in the middle of a frame", frames.consumed)
         return b"".join(parts), taken
 
 

@@ -12,11 +12,12 @@ import pytest
 from scoutcore import keys
 from scoutcore.cli.app import program
 from scoutcore.database import Database
+from tests.database.test_repair import text
 
 
 def fill(db: Database, begin: int = 0, count: int = 3000) -> None:
     db.ingest(
-        {"troop": 1, "scout": n % 7, "report": "r", "data": {"n": n, "x": "y" * 90}, "t": n, "boot": 1, "ms": n // 2}
+        {"troop": 1, "scout": n % 7, "report": "r", "data": text(n), "t": n, "boot": 1, "ms": n // 2}
         for n in range(begin, begin + count)
     )
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from scoutcore import codec
 from scoutcore.changes.keyframe import Window, next_keyframe, number_of
-from scoutcore.changes.position import DIGEST_BYTES, MARKER, Position, digest_of, file_name, files_of
+from scoutcore.changes.position import CHECK, DIGEST_BYTES, MARKER, Position, digest_of, file_name, files_of
 from scoutcore.codec.constants import CHECK_BYTES, INTERVAL_BYTES, MARKER_BYTES, MAX_FRAME
 from scoutcore.errors import CorruptError, NotFoundError
 
@@ -66,6 +66,8 @@ class Verified(NamedTuple):
     head: bytes
     """D of the last change."""
     damages: list[Damage]
+    position: Position
+    """Where the last change ends that can be read."""
 
 
 def verify(source: str | os.PathLike[str], progress: Progress | None = None) -> Verified:
@@ -135,6 +137,8 @@ class Verifier:
         self._damages: list[Damage] = []
         self._open = False
         """Where the last damage ends is not known yet."""
+        self._place: tuple[Path, int, int] | None = None
+        """Where the last change ends that was read, and its interval if that is open begins."""
 
     def verify(self) -> Verified:
         """Read all of them; once. Raises OSError."""
@@ -150,8 +154,15 @@ class Verifier:
         if self._packed:
             self._compare(self._packed)
         last = None if self._first is None else self._next - 1
+        head, position = self._head(), Position()
+        if self._place and last:
+            path, size, interval = self._place
+            number = int(path.stem) if self._named else 0
+            position = Position(last, number, size, interval, self._digest or bytes(DIGEST_BYTES), head)
         tail = len(self._tail)
-        return Verified(self._uuid, self._first, last, self._bytes, self._intervals, tail, self._head(), self._damages)
+        return Verified(
+            self._uuid, self._first, last, self._bytes, self._intervals, tail, head, self._damages, position
+        )
 
     def _head(self) -> bytes:
         """D of the last change."""
@@ -230,7 +241,7 @@ class Verifier:
                         self._damaged(path, offset + whole, "the end is in the middle of a frame")
                     behind = self._find(file, following + 1, limit) if cut else None
                     if behind is None:
-                        self._end(data[taken:whole])
+                        self._end(path, following, data[taken:whole])
                     following = behind or limit
             self._progress(following - offset)
             size = _READ_BYTES if following > offset else 2 * size
@@ -267,15 +278,17 @@ class Verifier:
             self._digest, self._next = digest, following
             self._intervals += 1
             start = end
+            self._place = path, offset + start, offset + start
         self._open_next = found.next
         return start, found.end, None
 
-    def _end(self, tail: bytes) -> None:
-        """Take the open interval at the end of a file."""
+    def _end(self, path: Path, offset: int, tail: bytes) -> None:
+        """Take the open interval at the end of a file, which begins at *offset*."""
         self._tail, self._tail_first = tail, self._next
         if self._open_next > self._next:
             self._first = self._first or self._next
             self._next = self._open_next
+            self._place = path, offset + len(tail), offset
             if self._open:  # it is cut: what is before that is there
                 self._damages[-1] = self._damages[-1]._replace(first=self._next)
 
@@ -290,6 +303,9 @@ class Verifier:
             return None
         self._lost(first - 1)
         self._next = first
+        if keyframe is None:  # no check behind it would tell
+            check = os.pread(file.fileno(), CHECK_BYTES, window.offset - CHECK_BYTES)
+            self._digest = check[-DIGEST_BYTES:] if check.startswith(CHECK) else None
         return window.offset
 
 

@@ -91,8 +91,8 @@ def program() -> None:
       scoutcore COMMAND --help
 
     Exit codes: 0 done; 1 it failed, and said why; 2 the command line is wrong; 3 some reports were rejected (ingest),
-    a peer could not give or take all (sync), or files not be taken whole (import); 130 interrupted; 141 nobody reads
-    the output any more.
+    a peer could not give or take all (sync), files not be taken whole (import), or changes are missing (repair); 130
+    interrupted; 141 nobody reads the output any more.
     """  # noqa: D301
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -130,6 +130,7 @@ for _command in (
     storage.dump,
     storage.log,
     verify.verify,
+    verify.repair,
 ):
     program.add_command(_command)
 for _command in (logs.log_ls, logs.log_seek, verify.log_verify, retention.log_drop):

@@ -1,4 +1,4 @@
-"""Whether what is stored is what was stored: ``verify``, ``log verify``."""
+"""Whether what is stored is what was stored, and what to do where it is not: ``verify``, ``log verify``, ``repair``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+import scoutcore
 from scoutcore import changes
 from scoutcore.changes import Damage, Verified
 from scoutcore.checking import LogVerified, Verification
-from scoutcore.cli.arguments import database_argument, json_option, open_database
+from scoutcore.cli.arguments import REJECTED, database_argument, json_option, open_database
 from scoutcore.cli.output import add_row, console, new_table, printable, say, write_line
 from scoutcore.cli.storage import logs_in
 from scoutcore.stats import bytes_under
@@ -54,6 +55,36 @@ def verify(db: Path, views: bool, as_json: bool) -> None:
     _say_views(found)
     if not found.ok:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@database_argument
+@json_option
+def repair(db: Path, as_json: bool) -> None:
+    """Make a damaged database usable.
+
+    Where LevelDB is missing, damaged or refuses, a new one is built from the changes files and from what the old one
+    still yields; the old one is kept as db.damaged-1. Damage in changes files is passed over, and what it took is
+    asked for from peers at the next sync. Interrupted, it goes on when it is run again. The exit code is 3 where
+    changes are missing.
+
+    \b
+    Examples:
+      scoutcore repair gateway.scout
+    """  # noqa: D301
+    with _progress(2 * bytes_under(db / "changes")) as progress:
+        done = scoutcore.repair(db, progress)
+    if as_json:
+        damages = [one._asdict() for one in done.damages]
+        write_line({"rebuilt": done.rebuilt, "missing": done.missing, "damages": damages})
+    else:
+        say("LevelDB was built anew." if done.rebuilt else "LevelDB is whole.")
+    for message in done.messages:
+        say(message)
+    _say(done.damages)
+    if done.missing:
+        say(f"{done.missing:,} changes are missing: sync with a database that has them.")
+        raise click.exceptions.Exit(REJECTED)
 
 
 def _say_views(found: Verification) -> None:

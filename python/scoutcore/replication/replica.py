@@ -20,7 +20,7 @@ from scoutcore.commit import Commit
 from scoutcore.database import Database
 from scoutcore.errors import CodecError, Error, InvalidError, NotFoundError, StorageError
 from scoutcore.forks import fingerprint, name_of
-from scoutcore.log import Log, Logs
+from scoutcore.log import Gap, Log, Logs
 from scoutcore.metadata import stamp_of
 from scoutcore.model import Point
 from scoutcore.replication.chain import Chain
@@ -103,6 +103,13 @@ class Run:
         """The frame of one of its changes."""
         index = change - self.first
         return self.frames[self.ends[index - 1] if index else 0 : self.ends[index]]
+
+    def upto(self, change: int) -> Run:
+        """What of it comes up to *change*, which is not before its first."""
+        count = change + 1 - self.first
+        if count >= len(self.ends):
+            return self
+        return Run(self.log, self.frames[: self.ends[count - 1]], self.ends[:count], self.columns.part(0, count))
 
     def behind(self, change: int) -> Run | None:
         """What of it comes behind *change*."""
@@ -262,7 +269,7 @@ class Replica:
         found = self._logs.by_uuid.get(log)
         if found is None:
             return Held(0, 0, 0)
-        return Held(found.base, found.origin, max(self._heads.get(log, 0), found.base))
+        return Held(found.base, found.origin, max(min(self._heads.get(log, 0), found.whole), found.base))
 
     def stored(self, log: bytes) -> Held:
         """What is held of a log, safe against power loss or not yet."""
@@ -466,26 +473,51 @@ class Replica:
             if log is not rest:
                 self.give_way(log.uuid, run.first, run.log)
 
-    def _prepare(self, runs: list[Run]) -> tuple[list[Run], dict[bytes, int]]:
+    def _prepare(self, runs: list[Run]) -> tuple[list[Run], dict[bytes, tuple[int, int]]]:
         """What of *runs* is new, the rest having been compared; and the heads that this holds for.
+
+        Of a log with a gap, what fills it and what is behind it are runs of their own.
 
         Raises:
             ProtocolError: changes are left out. ForkError: what is here already differs.
         """
-        heads: dict[bytes, int] = {}
+        heads: dict[bytes, tuple[int, int]] = {}
         tails: dict[bytes, bytes] = {}
         reached: dict[bytes, int] = {}
         prepared = []
-        for run in runs:
+        gaps: dict[bytes, list[Gap]] = {}
+        left = runs[::-1]
+        while left:
+            run = left.pop()
             log = self._logs.by_uuid.get(run.log)
             if run.log not in heads:
-                heads[run.log] = reached[run.log] = max(self._logs.stored_head(log), log.base) if log else 0
+                held = max(self._logs.stored_head(log), log.base) if log else 0
+                heads[run.log] = held, log.whole if log else 0
+                gaps[run.log] = [gap for gap in log.gaps if gap.have < gap.last] if log else []
+                reached[run.log] = gaps[run.log][0].have if gaps[run.log] else held
                 tails[run.log] = log.tail if log else b""
+            if gaps[run.log]:
+                last = gaps[run.log][0].last
+                if behind := run.behind(last):
+                    left.append(behind)
+                    if behind.first <= run.first:
+                        raise ProtocolError(f"change {run.first} of log {name(run.log)} follows a gap here")
+                run = run.upto(last)
+                if run.last == last:
+                    following = gaps[run.log][1:]
+                    rest, gaps[run.log] = self._filling(run, log, reached[run.log]), following
+                    reached[run.log] = following[0].have if following else heads[run.log][0]
+                else:
+                    rest = self._filling(run, log, reached[run.log])
+                    reached[run.log] = max(run.last, reached[run.log])
+                if rest:
+                    prepared.append(rest)
+                continue
             head = reached[run.log]
             if run.first > head + 1:
                 raise ProtocolError(f"change {run.first} of log {name(run.log)} follows change {head}")
-            if log and run.first <= heads[run.log]:
-                self._compare(run, log, heads[run.log])
+            if log and run.first <= heads[run.log][0]:
+                self._compare(run, log, heads[run.log][0])
             rest = run.behind(head)
             if rest is None:
                 continue
@@ -496,6 +528,17 @@ class Replica:
             reached[run.log] = rest.last
             prepared.append(rest)
         return prepared, heads
+
+    def _filling(self, run: Run, log: Log | None, head: int) -> Run | None:
+        """What of *run* fills a gap behind change *head*; what is here already is compared."""
+        if run.first > head + 1:
+            raise ProtocolError(f"change {run.first} of log {name(run.log)} follows change {head}")
+        if log and run.first <= head:
+            self._compare(run.upto(min(run.last, head)), log, head)
+        rest = run.behind(head)
+        if rest and b"\x11\x02" + run.log in rest.frames:
+            raise ProtocolError(f"changes of log {name(run.log)} from {rest.first} on imitate its keyframe")
+        return rest
 
     def _compare(self, run: Run, log: Log, head: int) -> None:
         """Compare what of *run* is here already; raises ForkError."""
@@ -533,13 +576,19 @@ class Replica:
         return ForkError(run.log, number, theirs)
 
     def _add(
-        self, commit: Commit, runs: list[Run], heads: dict[bytes, int], uids: set[str], size: int, quota: Quota
+        self,
+        commit: Commit,
+        runs: list[Run],
+        heads: dict[bytes, tuple[int, int]],
+        uids: set[str],
+        size: int,
+        quota: Quota,
     ) -> tuple[int, int]:
         """The work of one commit; the new logs and troops."""
         logs, database = self._logs, self._database
         for uuid, head in heads.items():
             found = logs.by_uuid.get(uuid)
-            if (max(found.head, found.base) if found else 0) != head:
+            if ((max(found.head, found.base), found.whole) if found else (0, 0)) != head:
                 raise _MovedError
         for run in runs:
             for rest in logs.rests:
@@ -559,8 +608,14 @@ class Replica:
             for subset, part in by_subset(run.columns):
                 done += len(part.change)
                 end = run.ends[done - 1]
-                logs.append(commit, log, subset, run.frames[begin:end], len(part.change))
+                if log.gap and part.change[0] <= log.gap.last:
+                    filled = logs.fill(commit, log, subset, run.frames[begin:end], len(part.change))
+                else:
+                    filled = None
+                    logs.append(commit, log, subset, run.frames[begin:end], len(part.change))
                 begin = end
+                if filled and filled.shown:
+                    continue
                 before = self._hidden(subset, part) if database._hub else None
                 database._applier.apply(commit, log, part)
                 if before is not None:

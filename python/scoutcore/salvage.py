@@ -1,0 +1,56 @@
+"""What a damaged LevelDB still yields, read in a process of its own: LevelDB can end the process that reads it.
+
+``python -m scoutcore.salvage COPY repair|read`` writes keys and values, in turn, to standard output as a multibuffer.
+It may change what it reads.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import plyvel
+
+from scoutcore import keys, multibuffer
+from scoutcore.errors import CodecError
+
+SECTIONS: Final = (keys.LOG_STATE, keys.PACKED, keys.GAPS, keys.META, keys.TROOP_UID, keys.LOG_SENSOR, keys.LOG_TROOP)
+"""What cannot be built anew from changes files; in the order in which it is given."""
+_PIECE: Final = 1024 * 1024
+
+
+def salvage(copy: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of :data:`SECTIONS` that a damaged LevelDB in *copy*, which is changed, still yields.
+
+    First LevelDB's own repair is tried; where that ends its process, what can be read without. It may be nothing.
+    """
+    for repair in ("repair", "read"):
+        command = [sys.executable, "-m", "scoutcore.salvage", str(copy), repair]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:  # noqa: S603
+            assert child.stdout
+            items = multibuffer.unpack_stream(iter(partial(child.stdout.read, _PIECE), b""))
+            with suppress(CodecError):  # it ended in the middle
+                yield from zip(items, items, strict=False)
+        if child.returncode == 0:
+            return
+
+
+def main(path: str, how: str) -> None:
+    """Write what there is to standard output."""
+    if how == "repair":
+        plyvel.repair_db(path)
+    db = plyvel.DB(path, create_if_missing=False, paranoid_checks=False)
+    out = sys.stdout.buffer
+    for section in SECTIONS:
+        for item in db.iterator(start=section, stop=keys.after(section), verify_checksums=True, fill_cache=False):
+            out.write(multibuffer.pack(item))
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

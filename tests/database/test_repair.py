@@ -1,0 +1,253 @@
+"""Repairing: whatever of a database is damaged or gone, all that can be read shows again, and the rest is asked for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import plyvel
+import pytest
+
+import scoutcore
+from scoutcore import repairing
+from scoutcore.changes import files_of
+from scoutcore.database import Database
+from scoutcore.errors import NotFoundError, StorageError
+from scoutcore.store.leveldb import LevelDBStore
+from tests.database.logs import files_of as all_files
+
+KEY = "k" * 40
+
+
+def text(n: int) -> str:
+    """What no codec makes shorter."""
+    return base64.b85encode(hashlib.blake2b(b"%d" % n, digest_size=48).digest()).decode()
+
+
+def fill(db: Database, begin: int = 0, count: int = 12_000) -> None:
+    db.ingest(
+        {"troop": 1, "scout": n % 7, "report": "r", "data": text(n), "t": n, "boot": 1, "ms": n}
+        for n in range(begin, begin + count)
+    )
+    db.scouts.update(1, 3, begin=begin)
+
+
+@pytest.fixture
+def whole(path: Path) -> dict[str, Any]:
+    """A database with several intervals in changes files, a rest that is not packed, and troops of any ids."""
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key=KEY, name="one")
+        db.troops.create(key="l" * 40, name="two", id=70_000)
+        fill(db)
+        db.pack()
+        fill(db, 12_000, 500)
+        return contents(db)
+
+
+def contents(db: Database) -> dict[str, Any]:
+    return {
+        "dump": list(db.dump()),
+        "ids": {troop.uid: troop.id for troop in db.troops},
+        "counts": list(db.counts()),
+        "log": db.id,
+        "head": db.stats().logs[0].head,
+    }
+
+
+def repaired(path: Path, before: dict[str, Any]) -> repairing.Repaired:
+    """Repair; all shows that was there before."""
+    result = scoutcore.repair(path)
+    with scoutcore.open(path, pack=False) as db:
+        now = contents(db)
+        assert now["dump"] == before["dump"]
+        assert now["ids"] == before["ids"]
+        assert now["counts"] == before["counts"]
+        found = db.verify(views=True)
+        assert found.ok, (found.damages, found.views)
+    return result
+
+
+def no_current(path: Path) -> None:
+    (path / "db" / "CURRENT").unlink()
+
+
+def no_manifest(path: Path) -> None:
+    for file in (path / "db").glob("MANIFEST-*"):
+        file.unlink()
+
+
+def a_bad_manifest(path: Path) -> None:
+    (file,) = (path / "db").glob("MANIFEST-*")
+    file.write_bytes(b"\xff" * 100)
+
+
+def a_bad_table(path: Path) -> None:
+    with plyvel.DB(str(path / "db")) as db:
+        db.compact_range()
+    table = max((path / "db").glob("*.ldb"), key=lambda file: file.stat().st_size)
+    damage(table, table.stat().st_size // 3)
+
+
+@pytest.mark.parametrize("harm", [no_current, no_manifest, a_bad_manifest])
+def test_leveldb_that_refuses(path: Path, whole: dict[str, Any], harm: Callable[[Path], None]) -> None:
+    harm(path)
+    repaired(path, whole)
+    assert (path / "db.damaged-1").is_dir()
+    with scoutcore.open(path, pack=False) as db:
+        fill(db, 20_000, 10)
+        files = all_files(path)
+        db.pack()
+        assert all(all_files(path)[name].startswith(data) for name, data in files.items())
+    assert scoutcore.repair(path) == repairing.Repaired()
+
+
+def test_without_leveldb_what_is_packed_shows(path: Path, whole: dict[str, Any]) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.pack()
+    shutil.rmtree(path / "db")
+    with pytest.raises(StorageError, match="`scoutcore repair "):
+        scoutcore.open(path)
+    (path / "identity").unlink()
+    (path / "format").unlink()
+    scoutcore.repair(path)
+    with scoutcore.open(path) as db:
+        now = contents(db)
+        assert now["dump"] == whole["dump"]
+        assert now["counts"] == whole["counts"]
+        assert min(now["ids"].values()) == 1
+        assert now["log"] != whole["log"]
+
+
+def test_a_damaged_table(path: Path, whole: dict[str, Any]) -> None:
+    with plyvel.DB(str(path / "db")) as db:
+        db.compact_range()
+    chance = random.Random(1)
+    for _ in range(3):
+        table = chance.choice(sorted((path / "db").glob("*.ldb")))
+        data = bytearray(table.read_bytes())
+        data[chance.randrange(len(data))] ^= 0x10
+        table.write_bytes(data)
+    result = scoutcore.repair(path)
+    with scoutcore.open(path, pack=False) as db:
+        assert db.verify(views=True).ok
+        if not result.rebuilt:
+            assert contents(db)["dump"] == whole["dump"]
+        assert len(list(db.dump())) > 11_000
+
+
+def test_a_child_that_dies(path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """LevelDB's repair aborts the process: what is packed shows all the same."""
+    died = tmp_path / "dies"
+    died.write_text("#!/bin/sh\nkill -ABRT $$\n")
+    died.chmod(0o755)
+    with scoutcore.open(path, pack=False) as db:
+        db.pack()
+    a_bad_table(path)
+    monkeypatch.setattr("scoutcore.salvage.sys.executable", str(died))
+    assert scoutcore.repair(path).rebuilt
+    with scoutcore.open(path, pack=False) as db:
+        assert contents(db)["dump"] == whole["dump"]
+
+
+def damage(file: Path, at: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[at] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["LevelDB is whole", "LevelDB is lost"])
+def test_a_damaged_interval_is_asked_for_and_comes_again(path: Path, tmp_path: Path, lost: bool) -> None:
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        db.troops.create(key=KEY, name="one")
+        fill(db)
+        other.troops.create(key=KEY, name="one")
+        other.report(1, 1, "other", 1)
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        db.pack()
+        whole = contents(db)
+        files = all_files(path)
+        log = whole["log"]
+    (file,) = files_of(path / "changes" / log)
+    damage(file, 100_000)
+    damage(file, 400_000)
+    if lost:
+        shutil.rmtree(path / "db")
+    result = scoutcore.repair(path)
+    assert result.rebuilt == lost
+    assert len(result.damages) == 2
+    assert 0 < result.missing < 100
+    with scoutcore.open(path, pack=False) as db:
+        now = contents(db)
+        assert (now["dump"] == whole["dump"]) is not lost
+        assert len(now["dump"]) > 0.7 * len(whole["dump"])
+        assert db.pack() >= 0
+        (held,) = [one for one in db._logs.by_number if one.gaps]
+        assert held.whole == result.damages[0].first - 1  # type: ignore[operator]
+        assert held.head == whole["head"]
+        fill(db, 30_000, 20)
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        assert list(db.dump()) == list(other.dump())
+        assert list(db.counts()) == list(other.counts())
+        db.pack()
+        other.pack()
+        now_files = all_files(path)
+        assert {name: now_files[name] for name in files} == files
+        assert all_files(tmp_path / "other") == now_files
+        found = db.verify(views=True)
+        assert found.ok, (found.damages, found.views)
+        assert not any(one.gaps for one in db._logs.by_number)
+
+
+def test_interrupted_anywhere_it_goes_on(path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.pack()
+    a_bad_table(path)
+
+    class Interrupted(BaseException):
+        pass
+
+    for step in range(0, 60, 7):
+        trial = path.with_name(f"trial-{step}")
+        shutil.copytree(path, trial)
+        left = iter(range(step))
+        with monkeypatch.context() as patch:
+            for owner, name in ((LevelDBStore, "write"), (Path, "rename"), (shutil, "rmtree")):
+                real = getattr(owner, name)
+
+                def counted(*args: Any, real: Any = real, left: Any = left, **options: Any) -> Any:
+                    if next(left, None) is None:
+                        raise Interrupted
+                    return real(*args, **options)
+
+                patch.setattr(owner, name, counted)
+            with suppress(Interrupted):
+                scoutcore.repair(trial)
+        scoutcore.repair(trial)
+        with scoutcore.open(trial, pack=False) as db:
+            assert contents(db)["dump"] == whole["dump"]
+        assert len(list(trial.glob("db.damaged-*"))) == 1
+        shutil.rmtree(trial)
+
+
+def test_what_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no scoutcore database"):
+        scoutcore.repair(tmp_path)
+    with pytest.raises(NotFoundError, match="no scoutcore database"):
+        scoutcore.repair(tmp_path / "nowhere")
+
+
+def test_a_whole_one_is_left_alone(path: Path, whole: dict[str, Any]) -> None:
+    files = all_files(path)
+    assert scoutcore.repair(path) == repairing.Repaired()
+    assert all_files(path) == files
+    with scoutcore.open(path, pack=False) as db:
+        assert contents(db) == whole
