@@ -402,10 +402,14 @@ size_t sc_lasts_size(const uint8_t *in, size_t len, const uint64_t *starts, cons
     size_t size = 0, at;
     reader r;
     for (size_t i = 0; i < count; i++) {
-        if (!slice_ok(starts[i], ends[i], len) ||
-            block_open(&r, in, (size_t)starts[i], (size_t)ends[i], &at) != SC_OK)
+        if (!slice_ok(starts[i], ends[i], len))
             break;
-        size += r.numbers ? r.most : r.end - r.at;
+        if (starts[i] < ends[i] && in[starts[i]] == CODEC_POINTS)
+            size += (size_t)(ends[i] - starts[i]);
+        else if (block_open(&r, in, (size_t)starts[i], (size_t)ends[i], &at) == SC_OK)
+            size += r.most;
+        else
+            break;
     }
     return size;
 }
