@@ -263,3 +263,45 @@ bool column_format(uint64_t *values, const uint8_t *decimals, size_t count, uint
     *format |= (uint8_t)((one_zero ? ONE_LEFT : SHORTEST) << 5);
     return !more_zeros && (!one_zero || least > 0);
 }
+
+/* ---- numbers as such ---- */
+
+#define EXACT (INT64_C(1) << 53) /* up to here a double has every integer, and so the quotient below is the nearest */
+
+size_t sc_text_numbers(const uint8_t *text, size_t len)
+{
+    skeleton s;
+    return skeleton_of(&s, text, len) ? s.numbers : SC_MAX_NUMBERS + 1;
+}
+
+bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                      double *values, uint64_t *number_starts, uint64_t *number_ends, uint8_t *same)
+{
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+    skeleton s;
+    uint64_t numbers[SC_MAX_NUMBERS];
+    uint8_t decimals[SC_MAX_NUMBERS], first[SC_MAX_NUMBERS];
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_ok(starts[i], ends[i], len))
+            return false;
+        const uint8_t *text = data + starts[i];
+        size_t size = (size_t)(ends[i] - starts[i]);
+        if ((i == 0 && !skeleton_of(&s, text, size)) || !skeleton_match(&s, text, size, 0, 1, numbers, decimals))
+            return false;
+        for (size_t k = 0; k < s.numbers; k++) {
+            int64_t number = (int64_t)numbers[k];
+            if (number > EXACT || number < -EXACT)
+                return false;
+            values[k * count + i] = (double)number / powers[decimals[k]];
+            if (i == 0) {
+                first[k] = decimals[k];
+                number_starts[k] = starts[0] + s.ends[k];
+                number_ends[k] = starts[0] + s.starts[k + 1];
+                same[k] = 1;
+            }
+            same[k] = same[k] && decimals[k] == first[k] && values[k * count + i] == values[k * count];
+        }
+    }
+    return true;
+}

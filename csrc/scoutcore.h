@@ -260,6 +260,17 @@ sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *start
                             int64_t from, int64_t to, const uint8_t *prefix, size_t prefix_len, uint8_t *out,
                             size_t room, size_t *at);
 
+/* ---- numbers.c: the numbers of texts that differ in them alone, as codec 1 takes texts apart ---- */
+
+/* How many numbers a text has; over SC_MAX_NUMBERS: it cannot be taken apart. */
+size_t sc_text_numbers(const uint8_t *text, size_t len);
+
+/* The numbers of count texts data[starts[i]..ends[i]], number k of text i at values[k * count + i]: room for as many as
+ * sc_text_numbers tells of the first. Number k of the first text stands at data[number_starts[k]..number_ends[k]];
+ * same[k]: it is written alike in all. False: they cannot be taken apart alike, or a number has over 53 bits. */
+bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                      double *values, uint64_t *number_starts, uint64_t *number_ends, uint8_t *same);
+
 /* ---- rows.c: what blocks do to the views ----
  *
  * All numbers are big-endian, times with their sign bit turned where they stand in a key, so that keys sort.

@@ -35,6 +35,7 @@ LAYERS = {
         "ingest",
         "log",
         "metadata",
+        "numeric",
         "packer",
         "recovery",
         "repairing",

@@ -389,8 +389,63 @@ static void windows(void)
     }
 }
 
+/* The numbers of texts, in lines of one each; and where the first has them, which are alike. */
+static void numbers_are(const char *lines, bool good, const char *want)
+{
+    about(lines);
+    size_t len = strlen(lines), count = 0, first = strcspn(lines, "\n");
+    bytes in = exact(lines, len);
+    uint64_t *starts = numbers(len + 1), *ends = numbers(len + 1);
+    for (size_t at = 0; at < len; at = (size_t)ends[count++] + 1) {
+        starts[count] = at;
+        ends[count] = at + strcspn(lines + at, "\n");
+    }
+    size_t found = sc_text_numbers(in.data, first);
+    if (found > SC_MAX_NUMBERS) {
+        CHECK(!good);
+        found = SC_MAX_NUMBERS;
+    }
+    double *values = room_for(found * count * sizeof *values);
+    uint64_t *number_starts = numbers(found), *number_ends = numbers(found);
+    uint8_t *same = room_for(found);
+    EQUAL(sc_texts_numbers(in.data, in.len, starts, ends, count, values, number_starts, number_ends, same), good);
+    bytes said = {NULL, 0};
+    for (size_t k = 0; good && k < found; k++) {
+        char text[200];
+        int size = snprintf(text, sizeof text, "%.*s%s", (int)(number_ends[k] - number_starts[k]),
+                            lines + number_starts[k], same[k] ? "=" : "");
+        said = join(said, exact(text, (size_t)size));
+        for (size_t i = 0; i < count; i++) {
+            said = join(said, exact(text, (size_t)snprintf(text, sizeof text, " %.17g", values[k * count + i])));
+        }
+        said = join(said, exact(";", 1));
+    }
+    if (good) {
+        SAME(said.data, said.len, exact(want, strlen(want)));
+    }
+    starts[0] = len + 1;
+    CHECK(!sc_texts_numbers(in.data, in.len, starts, ends, count, values, number_starts, number_ends, same));
+}
+
+static void texts_numbers(void)
+{
+    numbers_are("{\"co2\":400,\"v\":0.5}\n{\"co2\":410,\"v\":0.5}", true, "2= 2 2;400 400 410;0.5= 0.5 0.5;");
+    numbers_are("-1.50\n-1.5\n0", true, "-1.50 -1.5 -1.5 0;");
+    numbers_are("1.50\n1.5", true, "1.50 1.5 1.5;");
+    numbers_are("0.1\n0.3\n2.675", true, "0.1 0.10000000000000001 0.29999999999999999 2.6749999999999998;");
+    numbers_are("x", true, "");
+    numbers_are("9007199254740992\n-9007199254740992", true, "9007199254740992 9007199254740992 -9007199254740992;");
+    numbers_are("9007199254740993", false, "");
+    numbers_are("1\n-9007199254740993", false, "");
+    numbers_are("a1\nb1", false, "");
+    numbers_are("1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", false, "");
+    EQUAL(sc_texts_numbers(NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL), true);
+    EQUAL(sc_text_numbers(NULL, 0), 0);
+}
+
 void test_numbers(void)
 {
+    texts_numbers();
     batches();
     limits();
     random_points();

@@ -116,6 +116,31 @@ class History:
             "data": np.array(texts, object),
         }
 
+    def numbers(self) -> tuple[Any, dict[str, Any]]:
+        """The times of the points, and the numbers in their data, as NumPy arrays.
+
+        Returns:
+            t (datetime64[us]), and arrays of float64 by name, each as long: of data that is a number that itself, by
+            the name ``value``; of objects their members that are numbers. NaN where a point has no such number.
+
+        Raises:
+            ImportError: NumPy is not installed.
+        """
+        import numpy as np
+
+        from scoutcore.numeric import numbers_of
+
+        chunks = list(self.columns())
+        parts = [numbers_of(chunk) for chunk in chunks]
+        t = np.concatenate([np.frombuffer(chunk.t, "int64") for chunk in chunks]) if chunks else np.empty(0, "int64")
+        found = {name: np.full(len(t), np.nan) for name in dict.fromkeys(chain.from_iterable(parts))}
+        begin = 0
+        for chunk, part in zip(chunks, parts, strict=True):
+            for name, values in part.items():
+                found[name][begin : begin + len(chunk.t)] = values
+            begin += len(chunk.t)
+        return t.view("datetime64[us]"), found
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """An Arrow stream of ``t`` (timestamp[us, UTC]), ``boot``, ``ms`` (uint64 or null) and ``data`` (JSON, string).
 

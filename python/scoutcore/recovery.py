@@ -41,7 +41,8 @@ _REPAIR: Final = """
 import sys, plyvel
 plyvel.repair_db(sys.argv[1])
 with plyvel.DB(sys.argv[1]) as db:
-    db.compact_range()  # until then a single read may find something older than what a scan does
+    # Until then a single read may find something older than what a scan does. Without bounds plyvel compacts nothing.
+    db.compact_range(start=b"\\0", stop=b"\\xff")
 """
 _log = logging.getLogger("scoutcore")
 

@@ -32,6 +32,7 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 
 if TYPE_CHECKING or backend == "python":
     from scoutcore.codec.columns import cut, gather_changes, list_changes
+    from scoutcore.codec.numbers import text_numbers
     from scoutcore.codec.reference import (
         add_blocks,
         add_point,
@@ -76,6 +77,7 @@ else:
         shared_readings,
         split_intervals,
         summarize_blocks,
+        text_numbers,
         unpack,
         unpack_columns,
         walk_intervals,
@@ -103,6 +105,7 @@ __all__ = [
     "shared_readings",
     "split_intervals",
     "summarize_blocks",
+    "text_numbers",
     "unpack",
     "unpack_columns",
     "walk_intervals",

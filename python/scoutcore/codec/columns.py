@@ -120,6 +120,18 @@ class DecodedBlocks(NamedTuple):
     points: PointColumns
 
 
+class TextNumbers(NamedTuple):
+    """The numbers of texts that differ in them alone, one item per number of the first text."""
+
+    values: list[array[float]]
+    """That number of each text."""
+    starts: UInts
+    ends: UInts
+    """Where it stands in the first text: offsets in the texts' buffer."""
+    same: UInts
+    """1: it is written alike in all texts."""
+
+
 class BlockSummaries(NamedTuple):
     """What the views need of blocks, one row per block.
 

@@ -31,6 +31,7 @@ from scoutcore.codec.columns import (
     Intervals,
     PointColumns,
     Reports,
+    TextNumbers,
     UInts,
     offsets_of,
 )
@@ -439,6 +440,25 @@ def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:
     status = lib.sc_blocks_shared(source, len(source), begins, stops, count, scratch, room, shared, at)
     _check(status, at, encoding=status == Status.BOUNDS)
     return _taken(shared, count)
+
+
+def text_numbers(data: Buffer, starts: UInts, ends: UInts) -> TextNumbers | None:
+    """See :func:`scoutcore.codec.numbers.text_numbers`."""
+    source = _source(data)
+    begins, stops = _block_slices(starts, ends)
+    count = len(begins)
+    if not count or not begins[0] <= stops[0] <= len(source):
+        return None
+    numbers = lib.sc_text_numbers(source + begins[0], stops[0] - begins[0])
+    if numbers > lib.SC_MAX_NUMBERS:
+        return None
+    values = array("d", bytes(8 * count * numbers))
+    places = [_zeros("Q", numbers), _zeros("Q", numbers), _zeros("B", numbers)]
+    out = ffi.from_buffer("double[]", values), *map(_output, places)
+    if not lib.sc_texts_numbers(source, len(source), begins, stops, count, *out):
+        return None
+    del out  # an array that C has cannot be cut
+    return TextNumbers([values[k * count : (k + 1) * count] for k in range(numbers)], *places)
 
 
 def _block_slices(starts: UInts, ends: UInts) -> tuple[Any, Any]:

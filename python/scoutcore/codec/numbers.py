@@ -6,11 +6,13 @@ See "Codec 1" in ``csrc/FORMAT.md``; this is what stands in such a block behind 
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from math import gcd
 from typing import Final, NamedTuple
 
+from scoutcore.codec.columns import Buffer, TextNumbers, UInts
 from scoutcore.codec.constants import (
     MAX_BLOCK_SPAN,
     MAX_COLUMN,
@@ -25,6 +27,8 @@ _MAX_WIDTH: Final = 56
 _MAX_DIGITS: Final = 18
 _MAX_NUMBER_BYTES: Final = 21
 _HOLE: Final = b"\0"
+_EXACT: Final = 2**53
+"""Up to here a double has every integer, and so a quotient by a power of ten is the nearest."""
 _DELTA: Final = 0x40
 _STEPPED: Final = 0x80
 _ALL, _SHORTEST, _ONE_LEFT = range(3)
@@ -157,6 +161,37 @@ def _put_column(out: bytearray, numbers: list[int]) -> bool:
     bits = sum((value - low) // step << width * index for index, value in enumerate(held))
     out += bits.to_bytes((width * len(held) + 7) // 8, "little")
     return True
+
+
+def text_numbers(data: Buffer, starts: UInts, ends: UInts) -> TextNumbers | None:
+    """The numbers of the texts ``data[starts[i]:ends[i]]``.
+
+    None: there is no text, they differ in more than numbers or have too many, or a number has over 53 bits.
+    """
+    view = memoryview(data).cast("B")
+    pieces: list[bytes] | None = None
+    rows: list[list[tuple[int, int]]] = []
+    for start, end in zip(starts, ends, strict=True):
+        text = bytes(view[start:end])
+        if not start <= end <= len(view):
+            return None
+        if not rows:
+            pieces = _split(text)
+        numbers = None if pieces is None else _match(pieces, text)
+        if numbers is None or any(abs(value) > _EXACT for value, _ in numbers):
+            return None
+        rows.append(numbers)
+    if not rows or pieces is None:
+        return None
+    begins, stops = array("Q"), array("Q")
+    at = starts[0]
+    for piece, (value, decimals) in zip(pieces, rows[0], strict=False):
+        begins.append(at + len(piece))
+        at = begins[-1] + len(_text(value, _ALL, decimals))
+        stops.append(at)
+    columns = list(zip(*rows, strict=True))
+    values = [array("d", [value / 10**decimals for value, decimals in column]) for column in columns]
+    return TextNumbers(values, begins, stops, array("B", [len(set(column)) == 1 for column in columns]))
 
 
 def decode(data: memoryview, block: int, offset: int, end: int, write_time: int) -> list[Point]:
