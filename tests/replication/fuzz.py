@@ -35,6 +35,8 @@ SECRET = b"the secret of the mesh"
 NOW = 1_790_000_000_000_000
 MAX_OUTPUTS = 1000
 """So often a side may have something to say before anything more has come."""
+STEP = 20_000
+"""Executions after which it is told how far it is."""
 NONCES = (b"1" * 32, b"2" * 32)
 
 
@@ -359,9 +361,8 @@ def main() -> int:
     wanted = parser.parse_args()
     begin = time.process_time()
     fuzzer = Fuzzer(wanted.seed)
-    try:
-        fuzzer.run(wanted.executions)
-    finally:
+    for done in range(0, wanted.executions, STEP):
+        fuzzer.run(min(STEP, wanted.executions - done))
         print(dict(fuzzer.counts), f"{time.process_time() - begin:.0f} s of CPU time", flush=True)
     return 0
 

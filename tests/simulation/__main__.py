@@ -14,6 +14,9 @@ from pathlib import Path
 
 from tests.simulation.world import run
 
+STEP = 100
+"""Seeds after which it is told how far it is."""
+
 
 def one(seed: int, events: int) -> tuple[int, Counter[str], str]:
     """Counts of one seed, and what went wrong."""
@@ -42,6 +45,8 @@ def main() -> int:
             if problem:
                 failed += 1
                 print(f"seed {seed} failed: python -m tests.simulation --start {seed} --seeds 1\n{problem}", flush=True)
+            if done % STEP == 0:
+                print(f"{done} seeds, {failed} failed", flush=True)
     print(f"{done} seeds, {failed} failed, {time.monotonic() - begin:.0f} s; share of the seeds that had")
     for kind, count in sorted(seen.items()):
         print(f"  {kind:12} {count / done:5.0%}")
