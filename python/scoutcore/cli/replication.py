@@ -272,7 +272,12 @@ def _finish(handles: list[Sync], seconds: float, as_json: bool) -> bool:
     show_default=True,
     help="Where: tcp://HOST:PORT or tls://HOST:PORT; may be repeated; port 0 is one that is free.",
 )
-@click.option("--ingest", metavar="FILE", help="Store the reports of a file, or of standard input: -.")
+@click.option(
+    "--ingest",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="Store the reports of a file, or of standard input: -.",
+)
 @click.option("--create-troops", is_flag=True, help="With --ingest: make every troop that is not known, as needed.")
 @click.option("--watch", "watching", is_flag=True, help="Print changes as they happen, on standard output.")
 @_direction_options
@@ -357,7 +362,7 @@ def _ingest(database: Database, file: str, create_troops: bool) -> None:
     except scoutcore.errors.ClosedError:
         return
     except (scoutcore.Error, OSError) as problem:
-        say(f"{file}: {problem}")
+        say(f"{file}: {getattr(problem, 'strerror', None) or problem}")
 
 
 # --- watch ------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scoutcore.database import Database
@@ -116,6 +116,8 @@ class Sync(Handle["Event | Retrying"]):
             return Ended("cannot be reached: no answer", lost=True)
         except ssl.SSLCertVerificationError as problem:
             return Ended(f"cannot be trusted: {problem.verify_message}", lost=True)
+        except ssl.SSLError as problem:
+            return Ended(f"cannot be reached by TLS: {tcp.tls_reason(problem)}", lost=True)
         except OSError as problem:
             reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else problem.strerror or problem
             return Ended(f"cannot be reached: {reason}", lost=True)
@@ -126,4 +128,7 @@ class Sync(Handle["Event | Retrying"]):
             code = await stdio.reap(child, self._timing.introduction) if child else 0
         if ended.lost and code and not link.connected:
             return Ended(f"{ended.error}: the program ended with exit code {code}")
+        if ended.lost and not link.connected and isinstance(self._peer, Address):
+            hint = "it may want a certificate of ours that it trusts" if self._peer.tls else "it may speak TLS only"
+            return replace(ended, error=f"{ended.error} before the peer has said who it is; {hint}")
         return ended

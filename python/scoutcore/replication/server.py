@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event as Flag
@@ -79,7 +80,8 @@ class Server(Handle[Told]):
                 try:
                     server, address = await tcp.listen(wanted, self._tls, self._accept, self._timing.introduction)
                 except OSError as problem:
-                    raise SyncError(f"cannot listen on {wanted}: {problem.strerror or problem}") from None
+                    reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else problem.strerror
+                    raise SyncError(f"cannot listen on {wanted}: {reason or problem}") from None
                 servers.append(server)
                 self.addresses.append(str(address))
             self._ready.set()

@@ -48,8 +48,14 @@ class Tls:
                 context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as problem:
             files = [os.fspath(file) for file in (self.certificate, self.key, self.authorities) if file]
-            raise InvalidError(f"TLS with {', '.join(map(str, files))}: {problem.strerror or problem}") from None
+            reason = tls_reason(problem) if isinstance(problem, ssl.SSLError) else problem.strerror or problem
+            raise InvalidError(f"TLS with {', '.join(map(str, files))}: {reason}") from None
         return context
+
+
+def tls_reason(problem: ssl.SSLError) -> str:
+    """What was wrong, without the places in OpenSSL."""
+    return (problem.reason or "no key or no certificate where one should be").replace("_", " ").lower()
 
 
 async def connect(address: Address, tls: Tls | None, timeout: float) -> Streams:

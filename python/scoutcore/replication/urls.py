@@ -45,6 +45,8 @@ def parse(url: str) -> Address | Command:
         if not words:
             raise InvalidError("exec: needs a command")
         return Command(words)
+    if not url.startswith(("tcp:", "tls:")):
+        raise InvalidError(f"{url!r:.200} is no address: tcp://HOST:PORT, tls://HOST:PORT or exec:COMMAND is")
     address = parse_address(url)
     if address.port == 0:
         raise InvalidError(f"{url!r:.200}: port 0 is for a listener")
