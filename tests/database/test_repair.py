@@ -161,8 +161,11 @@ def damage(file: Path, at: int) -> None:
     file.write_bytes(data)
 
 
+@pytest.mark.parametrize("by_files", [False, True], ids=["by a session", "by files"])
 @pytest.mark.parametrize("lost", [False, True], ids=["LevelDB is whole", "LevelDB is lost"])
-def test_a_damaged_interval_is_asked_for_and_comes_again(path: Path, tmp_path: Path, lost: bool) -> None:
+def test_a_damaged_interval_is_asked_for_and_comes_again(
+    path: Path, tmp_path: Path, lost: bool, by_files: bool
+) -> None:
     with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
         db.troops.create(key=KEY, name="one")
         fill(db)
@@ -193,8 +196,14 @@ def test_a_damaged_interval_is_asked_for_and_comes_again(path: Path, tmp_path: P
         assert held.head == whole["head"]
         fill(db, 30_000, 20)
     with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
-        with other.serve("tcp://127.0.0.1:0") as server:
-            db.sync(server.addresses[0]).wait()
+        if by_files:
+            for one, another in ((other, db), (db, other)):
+                one.export_changes(tmp_path / f"from {one.id}")
+                taken = another.import_changes(tmp_path / f"from {one.id}")
+                assert (taken.gaps, taken.problems) == ([], [])
+        else:
+            with other.serve("tcp://127.0.0.1:0") as server:
+                db.sync(server.addresses[0]).wait()
         assert list(db.dump()) == list(other.dump())
         assert list(db.counts()) == list(other.counts())
         db.pack()

@@ -276,7 +276,7 @@ class Replica:
         found = self._logs.by_uuid.get(log)
         if found is None:
             return Held(0, 0, 0)
-        return Held(found.base, found.origin, max(self._logs.stored_head(found), found.base))
+        return Held(found.base, found.origin, max(min(self._logs.stored_head(found), found.whole), found.base))
 
     def heads(self) -> dict[bytes, Held]:
         """What is held of every log that has anything."""
