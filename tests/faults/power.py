@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
@@ -24,6 +23,7 @@ from tests.database.child import environment
 from tests.database.compare import assert_shows
 from tests.database.logs import changes_of, content_of
 from tests.faults import images, life, shim
+from tests.faults.apart import apart
 
 STEPS = 60
 
@@ -169,34 +169,11 @@ def run(found: Recording, count: int, seed: int, at: Path, only: int | None = No
         shutil.rmtree(at, ignore_errors=True)
         images.lay_out(image, at)
         try:
-            counts += _apart(at / "a.scout", found, known, number % 4 == 0)
+            counts += apart(partial(check, at / "a.scout", found, known, number % 4 == 0))
         except AssertionError as problem:
             problems.append(f"{found.durability}, image {number}, behind operation {place}: {problem}")
             shutil.rmtree(at, ignore_errors=True)
     return counts, problems
-
-
-def _apart(path: Path, found: Recording, known: Known, go_on: bool) -> Counter[str]:
-    """Check in a process of its own, which LevelDB may end."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        try:
-            counts = check(path, found, known, go_on)
-            said = "\n".join(f"{name}={count}" for name, count in counts.items())
-            status = 0
-        except BaseException:
-            said, status = traceback.format_exc(), 1
-        with os.fdopen(writing, "w") as file:
-            file.write(said)
-        os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading) as file:
-        said = file.read()
-    _, status = os.waitpid(child, 0)
-    assert status == 0, said or f"the process ended with status {status}"
-    return Counter({name: int(count) for name, _, count in (line.partition("=") for line in said.splitlines())})
 
 
 def look(

@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum mode { NONE, KILL, KILL_IN_WRITE, FAIL_ONCE, FAIL_FOR_GOOD, SHORT_ONCE, SHORT_THEN_FAIL };
+enum mode { NONE, KILL, KILL_IN_WRITE, FAIL_ONCE, FAIL_FOR_GOOD, SHORT_ONCE, SHORT_THEN_FAIL, FULL };
 enum kind { WRITE = 'w', TRUNCATE = 't', SYNC = 's', OPEN = 'o', RENAME = 'r', UNLINK = 'u', MKDIR = 'd', MARK = 'm' };
 enum { FILES = 4096, PATH = 4096 };
 
@@ -35,7 +35,8 @@ void shim_root(const char *path)
     snprintf(root, sizeof root, "%s", path);
 }
 
-/* From now on something happens at the call number n; errors are this errno. with_reads: reading calls count too. */
+/* From now on something happens at the call number n; errors are this errno. with_reads: reading calls count too.
+ * FULL: after n bytes more the disk is full. */
 void shim_arm(long n, int what, int error, int with_reads)
 {
     mode = NONE;
@@ -112,7 +113,7 @@ static void die(void)
 static int fate(void)
 {
     long number = __sync_add_and_fetch(&calls, 1);
-    if (mode == NONE || fatal == 0 || number < fatal)
+    if (mode == NONE || mode == FULL || fatal == 0 || number < fatal)
         return 0;
     int first = number == fatal;
     switch (mode) {
@@ -158,6 +159,13 @@ static ssize_t put(int fd, const void *data, size_t size, int64_t offset)
             return refused();
         if (what > 0 && size > 1)
             size /= 2;
+        if (mode == FULL) {
+            long room = __sync_fetch_and_sub(&fatal, (long)size);
+            if (room <= 0)
+                return refused();
+            if ((long)size > room)
+                size = (size_t)room;
+        }
         if (what > 0 && mode == KILL_IN_WRITE) {
             if (offset < 0)
                 syscall(SYS_write, fd, data, size);

@@ -23,6 +23,8 @@ class Mode(enum.IntEnum):
     SHORT_ONCE = 5
     """Half is written, and said so: no failure."""
     SHORT_THEN_FAIL = 6
+    FULL = 7
+    """The disk is, after n bytes more."""
 
 
 def compiler() -> str | None:

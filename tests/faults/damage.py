@@ -1,0 +1,151 @@
+"""Damage to a database that is closed: bits that flipped, files that are cut, files that are gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from random import Random
+
+from scoutcore import database
+from scoutcore.database import Database
+from scoutcore.errors import Error
+from tests.faults import life
+from tests.faults.apart import apart
+
+STEPS = 60
+IGNORED = ("LOG", "LOG.old", "LOCK", "lock")
+"""Files in which nothing counts."""
+
+
+def prepare(path: Path, expected: Path) -> Counter[str]:
+    """A database with some of everything; what it shows goes into *expected*."""
+    one = life.Life(path, lambda _: None, seed=5)
+    for _ in range(STEPS):
+        one.step()
+    db = one.opened()
+    db.expire(before=1_790_000_000_000_010)
+    db.pack()
+    one.report(db)
+    one.reopen(db)
+    one.batch(one.opened())
+    one.edit(one.opened())
+    expected.write_text("\n".join(items(one.opened())))
+    one.close()
+    return Counter()
+
+
+def items(db: Database) -> list[str]:
+    """Everything that a database shows, piece by piece: a field alone, a point alone."""
+    found = []
+    for item in db.dump():
+        where = {name: item[name] for name in ("uid", "scout", "report") if name in item}
+        for name, value in item.get("fields", {}).items():
+            found.append(json.dumps([where, name, value]))
+        for name in ("last", "point"):
+            if name in item:
+                found.append(json.dumps([where, name, item[name]]))
+    return found
+
+
+def look(path: Path, expected: Path, what: str) -> Counter[str]:
+    """Open what is damaged; how that went.
+
+    Nothing that is shown may be wrong. A last value may be one that was shown before, where the later ones are gone.
+    """
+    right = expected.read_text().splitlines()
+    allowed = set(right) | {one.replace('"point"', '"last"', 1) for one in right}
+    try:
+        with database.open(path, pack=False) as db:
+            shown = items(db)
+            wrong = [one for one in shown if one not in allowed]
+            assert not wrong, f"wrong values: {wrong[:3]}"
+            if db.recovered:
+                return Counter({f"{what}: opened, and said what was lost": 1})
+            if len(shown) < len(right):
+                found = db.verify()
+                if not found.ok:
+                    return Counter({f"{what}: less is shown, and verify says why": 1})
+                return Counter({f"{what}: less is shown, unnoticed": 1})
+            found = db.verify()
+            return Counter({f"{what}: {'no harm' if found.ok else 'no harm yet, and verify says so'}": 1})
+    except Error as problem:
+        said = str(problem)
+        assert str(path) in said or "log " in said, f"it does not say where: {said}"
+        return Counter({f"{what}: refused, and said where": 1})
+
+
+def kind_of(file: Path) -> str:
+    """What a file of a database is, in few words."""
+    if file.parent.name == "db":
+        return {".log": "LevelDB's log", ".ldb": "a table"}.get(file.suffix, file.name.partition("-")[0])
+    return "a changes file" if file.suffix == ".changes" else file.name
+
+
+def bits(count: int, seed: int) -> Iterator[tuple[Counter[str], list[str]]]:
+    """Flip a bit, or cut a file, anywhere: *count* times."""
+    life.make_small()
+    with tempfile.TemporaryDirectory() as text:
+        prepared, path, expected = Path(text) / "prepared", Path(text) / "a.scout", Path(text) / "expected"
+        apart(partial(prepare, prepared, expected))
+        files = sorted(
+            file.relative_to(prepared)
+            for file in prepared.rglob("*")
+            if file.is_file() and file.name not in IGNORED and file.stat().st_size
+        )
+        kinds = sorted({kind_of(file) for file in files})
+        for number in range(count):
+            choose = Random(f"{seed} {number}")
+            kind = choose.choice(kinds)
+            file = choose.choice([one for one in files if kind_of(one) == kind])
+            data = bytearray((prepared / file).read_bytes())
+            if choose.random() < 0.2:
+                place = choose.randrange(len(data))
+                del data[place:]
+                what = f"{file} cut at byte {place}"
+            else:
+                place = choose.randrange(8 * len(data))
+                data[place // 8] ^= 1 << place % 8
+                what = f"bit {place} of {file} flipped"
+            yield _look(prepared, path, expected, {file: bytes(data)}, kind, f"seed {seed}, {number}: {what}")
+
+
+def missing(pairs: bool = True) -> Iterator[tuple[Counter[str], list[str]]]:
+    """Remove every file and directory, alone and, of each kind, with each of any other."""
+    life.make_small()
+    with tempfile.TemporaryDirectory() as text:
+        prepared, path, expected = Path(text) / "prepared", Path(text) / "a.scout", Path(text) / "expected"
+        apart(partial(prepare, prepared, expected))
+        entries = sorted(one.relative_to(prepared) for one in prepared.rglob("*") if one.name not in IGNORED[:3])
+        for one in entries:
+            yield _look(prepared, path, expected, {one: None}, f"without {kind_of(prepared / one)}", str(one))
+        if pairs:
+            firsts = {kind_of(prepared / one): one for one in entries}
+            for one, other in combinations(sorted(firsts.values()), 2):
+                gone: dict[Path, bytes | None] = {one: None, other: None}
+                yield _look(prepared, path, expected, gone, "without two files", f"{one} and {other}")
+
+
+def _look(
+    prepared: Path, path: Path, expected: Path, changed: dict[Path, bytes | None], kind: str, what: str
+) -> tuple[Counter[str], list[str]]:
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(prepared, path)
+    for file, data in changed.items():
+        place = path / file
+        if data is not None:
+            place.write_bytes(data)
+        elif place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    call: Callable[[], Counter[str]] = partial(look, path, expected, kind)
+    try:
+        return apart(call), []
+    except AssertionError as problem:
+        return Counter(), [f"{what}: {problem}"]
