@@ -133,10 +133,14 @@ def open(
     directory = Directory(Path(path))
     try:
         store, recovered = open_store(directory)
+        try:
+            database = Database(store, directory, durability=durability)
+        except BaseException:
+            store.close()
+            raise
     except BaseException:
         directory.close()
         raise
-    database = Database(store, directory, durability=durability)
     database.recovered = recovered
     if pack and database.packer:
         database.packer.start()

@@ -86,8 +86,10 @@ class Directory:
             shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
-        """Give the lock back."""
-        os.close(self._lock)
+        """Give the lock back; closing twice is fine."""
+        handle, self._lock = self._lock, -1
+        if handle >= 0:
+            os.close(handle)
 
     @property
     def _format(self) -> Path:

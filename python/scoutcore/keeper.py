@@ -14,13 +14,12 @@ from scoutcore import keys
 from scoutcore.codec.constants import INT64_MIN
 from scoutcore.commit import Commit
 from scoutcore.errors import Error
+from scoutcore.retention import APPLIED
 
 if TYPE_CHECKING:
     from scoutcore.database import Database
 
 Name = tuple[int, int, str]
-_APPLIED: Final = keys.META + b"retention"
-"""The rules and floors to which all rows have been brought."""
 _ROWS: Final = 256
 """Rows that are seen to in one commit."""
 _BLOCKS: Final = 512
@@ -51,7 +50,7 @@ class Keeper:
             with database._between_commits():  # no commit may see two floors
                 change()
             record = database._retention.dump()
-            if database._store.get(_APPLIED) == record:
+            if database._store.get(APPLIED) == record:
                 return 0
             went = 0
             names = self._expiring()
@@ -61,7 +60,7 @@ class Keeper:
                     went += gone
                 if self._stop.is_set():
                     return went
-            database._submit(lambda commit: commit.put(_APPLIED, record))
+            database._submit(lambda commit: commit.put(APPLIED, record))
             return went
 
     def _expiring(self) -> Iterator[Name]:

@@ -20,11 +20,11 @@ from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import ChangeColumns
 from scoutcore.codec.constants import BLOCK_CODECS
 from scoutcore.commit import Commit
-from scoutcore.directory import Directory
+from scoutcore.directory import Directory, write_file
 from scoutcore.errors import CorruptError, StorageError, TruncatedError
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
-from scoutcore.retention import Retention
+from scoutcore.retention import APPLIED, Retention
 from scoutcore.rows import Rows
 from scoutcore.source import changes_of
 from scoutcore.store import Store
@@ -60,10 +60,11 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         store = LevelDBStore(directory.leveldb) if directory.leveldb.exists() else create(directory.leveldb)
         try:
             begun = store.get(_MENDING)
+            restored = _restore_rules(store, directory)
             _end_fork(store, directory)
             _read_more(store, directory)
             if begun is None and not any(Logs(store, directory.identity).holes()):
-                return store, _said(directory, adopt(store, directory))
+                return store, _said(directory, restored + adopt(store, directory))
         except BaseException:
             store.close()
             raise
@@ -77,10 +78,19 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
     store = _open_damaged(directory.leveldb)
     try:
         forks.resume(store, directory.identity, directory.changes)
-        messages = _mend(store, directory, messages)
+        messages = _mend(store, directory, messages + _restore_rules(store, directory))
     finally:
         store.close()
     return LevelDBStore(directory.leveldb), _said(directory, messages)
+
+
+def _restore_rules(store: Store, directory: Directory) -> list[str]:
+    """Have the file of rules again, where it is gone: what has expired is not to come back."""
+    applied = store.get(APPLIED)
+    if applied in (None, Retention(None).dump()) or directory.retention.exists():
+        return []
+    write_file(directory.retention, applied)
+    return [f"{directory.retention} was gone: the rules are those that were applied last"]
 
 
 def _refuse_to_begin_anew(directory: Directory) -> None:
@@ -197,7 +207,12 @@ def rebuild(store: Store, identity: bytes, directory: Path | None, retention: Re
         if log.gaps:
             log.gaps = [gap._replace(shown=False) for gap in log.gaps]
             store.write({keys.GAPS + log.uuid: log.dump_gaps()}, sync=False)
-    build(store, identity, retention, source)
+    try:
+        build(store, identity, retention, source)
+    except OSError as problem:
+        raise StorageError(
+            f"the views cannot be built anew: {problem}; what is left can be had by `scoutcore repair`"
+        ) from problem
 
 
 def build(
@@ -246,6 +261,7 @@ def adopt(store: Store, directory: Directory) -> list[str]:
             messages.append(
                 f"log {path.name} was behind its changes files: changes {before + 1} to {log.head} are back"
             )
+            store.publish()  # before they are cut off where they were safe
         for file in files:
             missing = log.packed.size - file.stat().st_size
             if file.name != changes.file_name(log.packed.file):

@@ -17,6 +17,8 @@ from scoutcore.codec.constants import INT64_MAX, INT64_MIN
 from scoutcore.directory import write_file
 from scoutcore.errors import FormatError, InvalidError, StorageError
 
+APPLIED: Final = keys.META + b"retention"
+"""The rules and floors to which all rows have been brought, in LevelDB."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MINUTE: Final = 60_000_000
 """In such steps the clock moves a floor: within one, replicas with the same rules show the same."""

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from tests.faults import power
+from tests.faults import damage, power, writes
 
 Part = Iterator[tuple["Counter[str]", list[str]]]
 """What was seen since the last, and what went wrong."""
@@ -20,6 +20,17 @@ CAMPAIGNS: dict[str, tuple[str, int, Callable[[argparse.Namespace], Part]]] = {
         20_000,
         lambda wanted: power.campaign(wanted.count, wanted.seed, wanted.only),
     ),
+    "writes": (
+        "every call that may fail, and so many bytes at which a disk is full",
+        65_536,
+        lambda wanted: writes.campaign(wanted.count),
+    ),
+    "bits": (
+        "bits flipped and files cut in a database that is closed",
+        10_000,
+        lambda wanted: damage.bits(wanted.count, wanted.seed),
+    ),
+    "missing": ("files removed, alone and in pairs: all of them", 1, lambda _: damage.missing()),
 }
 """By fault: what *count* counts, how many there are by default, and the campaign."""
 

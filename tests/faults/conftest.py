@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,13 @@ from tests.database.conftest import disk, path
 from tests.faults import shim as shims
 
 __all__ = ["disk", "path"]
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Callable[..., tuple[Counter[str], list[str]]]]:
+    """Calls a function, with its arguments, in a process that has not opened LevelDB and may fork."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        yield lambda call, *arguments: pool.submit(call, *arguments).result(timeout=200)
 
 
 @pytest.fixture(scope="session")

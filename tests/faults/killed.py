@@ -15,8 +15,11 @@ from functools import partial
 from pathlib import Path
 
 from scoutcore import changes, database, packer
+from scoutcore.database import Database
 from scoutcore.store import leveldb
+from scoutcore.store.memory import MemoryStore
 from tests.faults import shim
+from tests.replication.wire import Wire
 from tests.waiting import wait_until
 
 KEY = "the key of the troop that is killed"
@@ -126,6 +129,17 @@ def reopen(path: Path, acknowledge: Callable[[], None]) -> None:
     acknowledge()
 
 
+def sync(path: Path, acknowledge: Callable[[], None]) -> None:
+    """A peer in memory, and both give each other what they lack."""
+    peer = Database(MemoryStore())
+    peer.troops.create(key=KEY)
+    peer.ingest(reports(9))
+    with database.open(path) as db:
+        arm()
+        Wire(peer, db).run()
+        acknowledge()
+
+
 ACTS: dict[str, Act] = {
     act.__name__: act
     for act in (
@@ -138,6 +152,7 @@ ACTS: dict[str, Act] = {
         expire,
         drop,
         reopen,
+        sync,
     )
 }
 _fatal = 0

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from scoutcore import changes, database, packer
+from scoutcore import changes, checking, database, packer
 from scoutcore.database import Database, Durability
 from scoutcore.directory import Directory
 from scoutcore.replication import chain, replica
@@ -25,6 +25,7 @@ def make_small(interval: int = 700, file: int = 2_000, buffer: int = 65_536) -> 
     """Let everything that has a size come to its end soon: intervals, changes files, LevelDB's memory."""
     packer.Writer = partial(changes.Writer, interval_bytes=interval, file_bytes=file)  # type: ignore[misc,assignment]
     replica.Chain = partial(chain.Chain, interval_bytes=interval)  # type: ignore[misc,assignment]
+    checking.Verifier = partial(changes.Verifier, interval_bytes=interval)  # type: ignore[misc,assignment,attr-defined]
     leveldb.WRITE_BUFFER_BYTES = buffer  # type: ignore[misc]
 
 

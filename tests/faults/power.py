@@ -138,7 +138,12 @@ def _assert_prefixes(db: Database, found: Recording, known: Known) -> None:
     """Every log is a clean beginning of what it became; what we wrote is no shorter than what the peer holds of it."""
     for log in db._logs.by_number:
         expected = found.logs.get(log.uuid, [])
-        assert changes_of(db, log) == expected[log.base : log.head], f"log {log.uuid.hex()} is not what it was"
+        try:
+            assert changes_of(db, log) == expected[log.base : log.head]
+        except AssertionError:
+            chunks = [(first, last) for first, last, _, _ in db._logs.chunks(log, 1)]
+            files = sorted(file.stat().st_size for file in db._directory.path.rglob("*.changes"))  # type: ignore[union-attr]
+            raise AssertionError(f"{log} is not what it was: {chunks}, {files}, {db.recovered}") from None
     heads = {log.uuid: log.head for log in db._logs.by_number}
     for log, head in known.held.items():
         if log != found.peer:

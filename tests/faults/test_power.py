@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
@@ -17,19 +15,13 @@ from scoutcore.database import Durability
 from tests.faults import images, power
 from tests.faults.images import Operation
 
-IMAGES = 100 if scoutcore.backend == "c" else 25
-
-
-@pytest.fixture
-def looking() -> Iterator[Callable[..., tuple[Counter[str], list[str]]]]:
-    """:func:`power.look` in a process of its own."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        yield lambda *arguments: pool.submit(power.look, *arguments).result(timeout=200)
+Elsewhere = Callable[..., "tuple[Counter[str], list[str]]"]
+IMAGES = 80 if scoutcore.backend == "c" else 20
 
 
 @pytest.mark.parametrize("durability", get_args(Durability))
-def test_images(durability: Durability, looking: Callable[..., Any], shim: Path, tmp_path: Path) -> None:
-    counts, problems = looking(shim, tmp_path, durability, 1, IMAGES, None)
+def test_images(durability: Durability, elsewhere: Elsewhere, shim: Path, tmp_path: Path) -> None:
+    counts, problems = elsewhere(power.look, shim, tmp_path, durability, 1, IMAGES, None)
     assert problems == []
     assert counts["images"] == IMAGES
     assert counts["different"] > IMAGES / 3
@@ -37,11 +29,11 @@ def test_images(durability: Durability, looking: Callable[..., Any], shim: Path,
 
 @pytest.mark.parametrize(("durability", "broken"), [("process", "publish"), ("power", "_sync_names")])
 def test_what_is_broken_is_noticed(
-    durability: Durability, broken: str, looking: Callable[..., Any], shim: Path, tmp_path: Path
+    durability: Durability, broken: str, elsewhere: Elsewhere, shim: Path, tmp_path: Path
 ) -> None:
     """A store that publishes nothing, or leaves a new log's name unsynced."""
     for seed in range(10):
-        _, problems = looking(shim, tmp_path / str(seed), durability, seed, 60, None, broken)
+        _, problems = elsewhere(power.look, shim, tmp_path / str(seed), durability, seed, 60, None, broken)
         if problems:
             return
     raise AssertionError("nothing was noticed")
