@@ -40,6 +40,11 @@ class Gap(NamedTuple):
         return [cls._make(fields) for fields in _GAP.iter_unpack(record or b"")]
 
 
+def is_rest(uuid: bytes) -> bool:
+    """Whether a log is the rest of one that went two ways: by its UUID's version, see :mod:`scoutcore.forks`."""
+    return uuid[6] >> 4 == 8
+
+
 @dataclass
 class Log:
     """What is known of one log. ``number`` is its local name, short enough for keys."""
@@ -129,7 +134,7 @@ class Logs:
         for log in sorted(loaded, key=lambda log: log.number):
             self.by_uuid[log.uuid] = log
             self.by_number.append(log)
-        self.rests = [log for log in self.by_number if log.origin]
+        self.rests = [log for log in self.by_number if is_rest(log.uuid)]
         """Those that are the rest of a log that went two ways."""
         own = store.get(OWN) or b""
         last = self.by_uuid.get(own[:16])
@@ -187,7 +192,7 @@ class Logs:
             commit.put(keys.PACKED + uuid, log.packed.dump())
         self.by_uuid[uuid] = log
         self.by_number.append(log)
-        if origin:
+        if is_rest(uuid):
             self.rests.append(log)
         self.uuids += uuid
         commit.put(keys.LOG_STATE + uuid, log.dump())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import combinations, permutations
+from uuid import UUID
 
 import pytest
 
@@ -107,19 +108,24 @@ def test_a_history_that_came_while_a_session_was_open_is_compared() -> None:
 
 @pytest.mark.parametrize("take", [True, False])
 @pytest.mark.parametrize("with_backup", [True, False])
-def test_a_way_that_lost_its_name_keeps_the_new_one_though_the_winner_is_lost(take: bool, with_backup: bool) -> None:
-    backup = first(1, 2)
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_way_that_lost_its_name_keeps_the_new_one_though_the_winner_is_lost(
+    take: bool, with_backup: bool, empty: bool
+) -> None:
+    backup = new() if empty else first(1, 2)
     ways = [clone(backup), clone(backup)]
     log = replica_of(backup).own
     change = backup._logs.get(log).head + 1
-    for way in ways:
+    for name, way in zip("xy", ways, strict=True):
+        if empty:
+            way.troops.create(key=KEY, name=name)
         way.report(1, 1, "temp", 10)
         way.report(1, 1, "temp", 11)
     winner, loser = sorted(ways, key=lambda way: fingerprint(replica_of(way).frame(log, change)))
     third, fourth = new(), new()
     sync(loser, third)
     sync(winner, loser, take=False)
-    assert logs(loser)[log.hex()] == (0, change - 1), "it gave way, and has not got the winner's"
+    assert logs(loser).get(log.hex(), (0, 0)) == (0, change - 1), "it gave way, and has not got the winner's"
     # The winner's disk is lost. Whoever saw how it ended meets who did not.
     if with_backup:
         sync(loser, backup)
@@ -128,23 +134,27 @@ def test_a_way_that_lost_its_name_keeps_the_new_one_though_the_winner_is_lost(ta
         for pair in combinations((loser, third, fourth, backup), 2):
             sync(*pair)
     for db in (loser, third, fourth, backup):
-        assert values(db) == [1, 2, 10, 11]
+        assert values(db) == [*([] if empty else [1, 2]), 10, 11]
         assert logs(db) == logs(loser)
 
 
-def test_the_rest_of_a_log_begins_with_the_change_that_it_is_named_by() -> None:
+@pytest.mark.parametrize(
+    ("version", "reason"), [(8, "is named by"), (4, "begins behind change 3, and is not the rest of another")]
+)
+def test_the_rest_of_a_log_begins_with_the_change_that_it_is_named_by(version: int, reason: str) -> None:
     one = first(1, 2)
     other = clone(one)
     one.report(1, 1, "temp", 10)
     other.report(1, 1, "temp", 20)
     sync(one, other)
     (rest,) = [bytes.fromhex(log) for log, (origin, _) in logs(one).items() if origin]
+    false = UUID(int=7, version=version).bytes if version == 4 else rest[:-1] + bytes([rest[-1] ^ 1])
     wire = Wire(
         one,
         new(),
-        change=lambda side, data: data.replace(rest.hex().encode(), b"ab" * 16).replace(rest, b"\xab" * 16),
+        change=lambda _, data: data.replace(rest.hex().encode(), false.hex().encode()).replace(rest, false),
     ).run()
-    assert "named by" in str(wire.of(1, Ended)[0].error)
+    assert reason in str(wire.of(1, Ended)[0].error)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

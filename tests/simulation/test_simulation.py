@@ -22,6 +22,7 @@ FOUND = [
     15,  # a log that gives way in the middle of what came is not asked about in the rest of it
     41,  # a claim made before the log was here was never compared: the tail of one history behind another
     56,  # a history lost its name, the one that kept it was lost with a disk: readings under two names
+    730,  # as 56, of a log that went two ways from its first change on
 ]
 """Seeds that have failed once."""
 

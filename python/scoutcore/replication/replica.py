@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from scoutcore import codec, keys
 from scoutcore.apply import by_codec, by_subset
+from scoutcore.changes import DIGEST_BYTES
 from scoutcore.codec import cut
 from scoutcore.codec.columns import ChangeColumns, UInts
 from scoutcore.codec.constants import ABSENT, MARKER_BYTES, MAX_FRAME, UINT32_MAX
@@ -20,7 +21,7 @@ from scoutcore.commit import Commit
 from scoutcore.database import Database
 from scoutcore.errors import CodecError, Error, InvalidError, NotFoundError, StorageError
 from scoutcore.forks import fingerprint, name_of
-from scoutcore.log import Gap, Log, Logs
+from scoutcore.log import Gap, Log, Logs, is_rest
 from scoutcore.metadata import stamp_of
 from scoutcore.model import Point
 from scoutcore.replication.chain import Chain
@@ -321,6 +322,8 @@ class Replica:
         Raises:
             ProtocolError: it is here, from elsewhere on, or there are too many.
         """
+        if origin and not is_rest(log):
+            raise ProtocolError(f"log {name(log)} begins behind change {origin}, and is not the rest of another")
 
         def work(commit: Commit) -> int:
             found = self._logs.by_uuid.get(log)
@@ -397,7 +400,8 @@ class Replica:
         uids: set[str] = set()
         for run in runs:
             self._check(run, uids)
-            self._check_name(run)
+        for run in runs:
+            self._check_name(run, quota)
         while True:
             prepared, heads = self._prepare(runs)
             if not prepared:
@@ -457,20 +461,22 @@ class Replica:
         except InvalidError as problem:
             raise ProtocolError(f"change {at} of log {name(run.log)}, or one behind it: {problem}") from None
 
-    def _check_name(self, run: Run) -> None:
+    def _check_name(self, run: Run, quota: Quota) -> None:
         """Where *run* begins the rest of a log that went two ways: its name tells, and it keeps it here too.
 
         The way that kept the log's name may be lost with a disk. Had the same changes two names then, depending on who
         had seen it, all their readings would be there twice.
         """
         rest = self._logs.by_uuid.get(run.log)
-        if rest is None or not rest.origin or not run.first == rest.head + 1 == rest.origin + 1:
+        origin, head = (rest.origin, rest.head) if rest else (0, 0)
+        if not is_rest(run.log) or not run.first == head + 1 == origin + 1:
             return
-        frame = run.frame(run.first)
-        if name_of(frame) != run.log:
+        if name_of(run.frame(run.first)) != run.log:
             raise ProtocolError(f"log {name(run.log)} does not begin with the change that it is named by")
+        if rest is None:
+            self.begin(run.log, 0, 0, bytes(DIGEST_BYTES), quota)  # from now on nothing comes under the old name
         for log in list(self._logs.by_number):
-            if log is not rest:
+            if log.uuid != run.log:
                 self.give_way(log.uuid, run.first, run.log)
 
     def _prepare(self, runs: list[Run]) -> tuple[list[Run], dict[bytes, tuple[int, int]]]:
