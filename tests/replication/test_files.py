@@ -299,27 +299,6 @@ def test_what_looks_like_keyframes_again_and_again_takes_no_time() -> None:
 # --- logs that went two ways ------------------------------------------------------------------------------------------
 
 
-def test_both_ways_of_a_clone_are_kept_whatever_comes_first(tmp_path: Path) -> None:
-    parent = filled(new())
-    one, two = clone(parent), clone(parent)
-    filled(one, 6, scout=2)
-    filled(two, 7, scout=3)
-    ways = [stream_of(one), stream_of(two)]
-    truth = new()
-    for way in (one, two, one):
-        sync(truth, way)
-    seen = []
-    for order in (ways, ways[::-1], [*ways, *ways]):
-        db = new()
-        for data in order:
-            assert not texts(taken(db, data))
-        seen.append((dump(db), logs(db)))
-    together = new()
-    assert not texts(taken(together, *ways))
-    seen.append((dump(together), logs(together)))
-    assert all(one == (dump(truth), logs(truth)) for one in seen)
-
-
 @pytest.fixture
 def ways(tmp_path: Path) -> tuple[list[list[bytes]], Callable[[], Any]]:
     """Two ways of a log in changes files' form, in intervals; and what they come to."""
@@ -333,6 +312,33 @@ def ways(tmp_path: Path) -> tuple[list[list[bytes]], Callable[[], Any]]:
             found.append(cut(exported(packed, log=copy.id)))
         sync(truth, copy)
     return found, lambda: (dump(truth), logs(truth))
+
+
+def test_both_ways_of_a_clone_are_kept_whatever_comes_first(ways: Any) -> None:
+    found, truth = ways
+    one, other = (b"".join(way) for way in found)
+    for order in ([one, other], [other, one], [one, other, one, other]):
+        db = new()
+        for data in order:
+            assert not texts(taken(db, data))
+        assert (dump(db), logs(db)) == truth()
+    together = new()
+    assert not texts(taken(together, one, other))
+    assert (dump(together), logs(together)) == truth()
+
+
+def test_what_no_check_covers_makes_no_log_of_its_own(ways: Any) -> None:
+    found, _ = ways
+    data = b"".join(found[0])
+    db = new()
+    taken(db, data)
+    before = dump(db), logs(db)
+    wrong = bytearray(data[: len(found[0][0]) - 40])  # its check is gone, and a bit has flipped
+    wrong[300] ^= 1
+    for late in (db, new()):
+        refused = taken(late, bytes(wrong), data)
+        assert "it is not what is here, and no check covers it" in texts(refused)
+        assert (dump(late), logs(late)) == before
 
 
 def test_the_intervals_of_both_ways_in_any_order(ways: Any) -> None:
@@ -387,7 +393,7 @@ def test_a_part_without_checks_cannot_show_where_a_log_went_two_ways(ways: Any) 
     taken(db, *found[0])
     last = [one for one in pieces(io.BytesIO(found[1][1])) if isinstance(one, Piece)][-1]
     before = dump(db)
-    assert "went two ways before change" in texts(taken(db, MARKER + last.log + last.frames))
+    assert "it is not what is here, and no check covers it" in texts(taken(db, MARKER + last.log + last.frames))
     assert dump(db) == before
 
 

@@ -205,7 +205,8 @@ class _Import:
                 self._survey(source)
             except (InvalidError, OSError) as problem:
                 self._problem(file, problem)
-        self._segments.sort(key=lambda segment: (segment.log, segment.first))
+        # What has checks first: it is what the rest is compared with.
+        self._segments.sort(key=lambda segment: (segment.log, segment.first, segment.digest is None))
         self._starts = {(segment.log, segment.first - 1) for segment in self._segments if segment.previous}
         self._replica.publish()
         for _, segments in groupby(self._segments, key=lambda segment: segment.log):
@@ -399,11 +400,14 @@ class _Taking:
 
     def _settle(self, run: Run, fork: ForkError) -> Run:
         """Settle which way keeps the name; what of *run* is still to be added, to the log that it belongs to now."""
-        self._importing._parted.add(self._segment.log)
         before, theirs = fork.change - 1, name_of(fork.theirs)
         if self._replica.stored(fork.log).last >= fork.change:
+            if self._segment.digest is None:  # else a flipped bit on a stick would become a log of its own, everywhere
+                text = "it is not what is here, and no check covers it: it is damaged, or the log went two ways"
+                raise _RefusedError(fork.change, f"{text}, which a session settles")
             if fork.change == self._compared and not self._follows:
                 self._unclear(fork.change)
+            self._importing._parted.add(self._segment.log)
             ours = name_of(self._replica.frame(fork.log, fork.change))
             if self._replica.settle(fork.log, fork.change, fork.theirs):
                 for key, log in self._ways.items():
