@@ -16,10 +16,11 @@ from bench import (
     report,
     seek,
     threads,
+    verify,
     watch,
 )
 
 _STORING = (ingest, batches, threads, report, disk, pack)
 _READING = (last, history, watch, seek)
-MODULES = (multibuffer, changes, *_STORING, *_READING, clone, live)
+MODULES = (multibuffer, changes, *_STORING, *_READING, clone, live, verify)
 PATHS = [path for module in MODULES for path in module.PATHS]

@@ -72,6 +72,8 @@ def test_in_the_middle_of_ingest_and_packing(path: Path, tmp_path: Path) -> None
             acknowledged = len(numbers)
             heard = [point.data for scout in range(5) for point in db.history(1, scout, "heard")]
             assert len(heard) == len({number // 2 * 10 + number % 5 * 10**9 for number in range(len(numbers))})
+            found = db.verify(views=kill % 20 == 0)
+            assert found.ok, (found.damages, found.views)
             if kill in (KILLS // 2, KILLS - 1):
                 assert_shows(db, content_of(db), receptions=False)
             packed = db.stats().logs[0].packed
@@ -132,6 +134,8 @@ def assert_whole(path: Path, name: str, acknowledged: bool, before: Content) -> 
             assert db.retention[0].before == killed.EXPIRES
         floor = db._retention.floor
         assert_shows(db, content.since(floor))
+        found = db.verify(views=True)
+        assert found.ok, (found.damages, found.views)
         numbers = {row.scout for row in content.receptions if row.report == "temp"}
         if name == "create":
             assert len(db.troops) in [0, 1][acknowledged:]
