@@ -42,7 +42,17 @@ from scoutcore.errors import (
 )
 from scoutcore.history import History
 from scoutcore.history import Series as HistorySeries
-from scoutcore.ingest import BATCH_ITEMS, Batch, Gatherer, IngestResult, Resolver, Series, parsed
+from scoutcore.ingest import (
+    BATCH_ITEMS,
+    FEW_SERIES,
+    MANY_SERIES,
+    Batch,
+    Gatherer,
+    IngestResult,
+    Resolver,
+    Series,
+    parsed,
+)
 from scoutcore.keeper import Keeper
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
@@ -531,8 +541,11 @@ class Database:
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = io.BytesIO(source)
         if hasattr(source, "read"):
-            for line, chunk in read_chunks(source):
-                yield gatherer.lines(chunk, line, result), len(chunk)
+            many = False
+            for line, chunk in read_chunks(source, less=lambda: many):  # noqa: B023
+                batch = gatherer.lines(chunk, line, result)
+                many = len(batch.series) > (FEW_SERIES if many else MANY_SERIES)
+                yield batch, len(chunk)
             return
         items = iter(source)
         first = 1

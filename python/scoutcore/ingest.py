@@ -17,6 +17,9 @@ from scoutcore.ndjson import Parsed
 
 BATCH_ITEMS: Final = 20_000
 """Items of an iterable taken into one commit."""
+MANY_SERIES: Final = 16_384
+FEW_SERIES: Final = 2048
+"""A commit's memory grows with its series: behind one of many, smaller ones follow, until one has few again."""
 MAX_ERRORS: Final = 1000
 """The errors that a result describes; all are counted."""
 _MAX_KNOWN: Final = 65_536

@@ -208,16 +208,19 @@ def check_data(raw: bytes | msgspec.Raw) -> None:
             raise ReportError(f"data is nested deeper than {MAX_DEPTH}")
 
 
-def read_chunks(file: BinaryIO, size: int = BATCH_BYTES) -> Iterator[tuple[int, bytes]]:
+def read_chunks(
+    file: BinaryIO, size: int = BATCH_BYTES, *, less: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[int, bytes]]:
     """Whole lines of *file*: the number of the first, and about *size* bytes of them.
 
-    A pipe's lines are given as soon as it has no more to read for now. A line far too long comes cut short.
+    A pipe's lines are given as soon as it has no more to read for now. A line far too long comes cut short. *less* is
+    asked before each chunk: true makes it a quarter.
     """
     pending = bytearray()
     line = 1
     ended = False
     while not ended:
-        ended = _fill(file, pending, size)
+        ended = _fill(file, pending, size // 4 if less() else size)
         end = len(pending) if ended else pending.rfind(b"\n") + 1
         if end == 0 and len(pending) > MAX_LINE:
             _skip_line(file, pending)

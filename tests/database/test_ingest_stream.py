@@ -66,6 +66,21 @@ def test_a_line_too_long_is_cut_and_the_next_is_whole(lengths: list[int], limit:
         assert taken == line if len(line) <= limit else len(taken) > limit and line.startswith(taken)
 
 
+def test_commits_of_many_series_are_smaller(monkeypatch: pytest.MonkeyPatch, db: Database) -> None:
+    monkeypatch.setattr("scoutcore.ndjson.read_chunks.__defaults__", (4000,))
+    monkeypatch.setattr("scoutcore.database.MANY_SERIES", 10)
+    monkeypatch.setattr("scoutcore.database.FEW_SERIES", 3)
+    same = b"".join(b'{"troop":1,"scout":1,"report":"temp","data":%d}\n' % number for number in range(200))
+    other = b"".join(b'{"troop":1,"scout":%d,"report":"temp","data":1}\n' % number for number in range(200))
+    sizes: list[int] = []
+    db.ingest(same + other + same, progress=lambda _, size: sizes.append(size))
+    assert sum(sizes) == len(same + other + same)
+    small = [number for number, size in enumerate(sizes[:-1]) if size < 1500]
+    assert len(small) >= 4
+    assert min(sizes[: small[0]]) > 3000
+    assert min(sizes[small[-1] + 1 : -1]) > 3000
+
+
 class Endless(io.RawIOBase):
     """A line of 300 MB, and a good one behind it."""
 
