@@ -35,7 +35,11 @@ def main() -> None:
     parser.add_argument("--log-mib", type=int, default=1024, metavar="N", help="MiB of the log to seek in (1,024)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="processes per contender, at most (5)")
     parser.add_argument("--minutes", type=float, default=15, metavar="N", help="no new round after so long (15)")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only the paths with this in their names")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="only the path of this name, else those that have it in theirs"
+    )
+    parser.add_argument("--contender", metavar="NAME", help="only the contender of this name")
+    parser.add_argument("--under", default="", metavar="COMMAND", help="run each process under a profiler")
     parser.add_argument(
         "--without", action="append", default=[], metavar="TEXT", help="no contenders with this in their names"
     )
@@ -45,7 +49,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep inputs and databases there")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="scoutcore-bench-"))
-    settings = Settings(str(work.absolute()), reports=options.reports, log_mib=options.log_mib, rounds=options.rounds)
+    settings = Settings(
+        str(work.absolute()),
+        reports=options.reports,
+        log_mib=options.log_mib,
+        rounds=options.rounds,
+        under=options.under,
+    )
     if options.quick:
         settings = settings.quick()
         options.without.append("scoutcore (python)")
@@ -55,7 +65,7 @@ def main() -> None:
     begin, load = time.monotonic(), os.getloadavg()
     try:
         with Console(stderr=True).status("") as status:
-            chosen = [without(path, options.without) for path in PATHS if options.only in path.name]
+            chosen = choose(options.only, options.contender, options.without)
             results = measure_all(chosen, settings, options.minutes * 60, status.update)
     finally:
         if not options.work:
@@ -83,8 +93,20 @@ def main() -> None:
         options.json.write_text(json.dumps(found | {"paths": [result.as_json() for result in results]}, indent=1))
 
 
-def without(path: HotPath, texts: list[str]) -> HotPath:
-    return replace(path, contenders=[one for one in path.contenders if not any(text in one.name for text in texts)])
+def choose(only: str, contender: str | None, without: list[str]) -> list[HotPath]:
+    """The paths and contenders that were asked for."""
+    paths = [path for path in PATHS if path.name == only] or [path for path in PATHS if only in path.name]
+    return [
+        replace(
+            path,
+            contenders=[
+                one
+                for one in path.contenders
+                if contender in (None, one.name) and not any(text in one.name for text in without)
+            ],
+        )
+        for path in paths
+    ]
 
 
 _MAX_DISK = 10_000

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
 import statistics
 import sys
@@ -38,18 +39,19 @@ SESSIONS = 5
 
 
 def lines(reports: int, series: int) -> Iterator[bytes]:
-    """Reports of *series* series in turn, each once a second."""
+    """Reports of *series* series in turn, each once a second, with values at random."""
     for begin in range(0, reports, PIECE):
+        end = min(begin + PIECE, reports)
+        values = random.Random(begin).choices(range(10_000), k=end - begin)
         yield b"".join(
-            b'{"troop":1,"scout":%d,"report":"%b","data":{"value":%d.%02d},"t":%d}\n'
+            b'{"troop":1,"scout":%d,"report":"%b","data":{"value":%.2f},"t":%d}\n'
             % (
                 number % series // 5 + 1,
                 NAMES[number % 5],
-                number * 7919 % 100,
-                number * 104_729 % 100,
+                value / 100,
                 START_MS + number // series * 1000 + number % 1000,
             )
-            for number in range(begin, min(begin + PIECE, reports))
+            for number, value in zip(range(begin, end), values, strict=True)
         )
 
 

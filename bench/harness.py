@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -46,6 +47,8 @@ class Settings:
     """Times that a short piece of work is repeated within its process."""
     rounds: int = 5
     """Processes per contender."""
+    under: str = ""
+    """A command line that runs each process: a profiler."""
 
     def quick(self) -> Settings:
         """Very little of everything: to see that it runs, never to judge a time."""
@@ -287,7 +290,7 @@ def once(run: Callable[[], int], *, whole: bool = False) -> Sample:
 
 
 def sample(contender: Contender, settings: Settings) -> Sample:
-    """One process of *contender*; raises RuntimeError with the end of what it said where it fails."""
+    """One process of *contender*; raises RuntimeError with the last that it said where it fails."""
     directory = settings.path(contender.writes) if contender.writes else None
     if directory:
         for old in (directory, directory.with_name(f"{directory.name}-near")):
@@ -299,7 +302,7 @@ def sample(contender: Contender, settings: Settings) -> Sample:
         environment["SCOUTCORE_BACKEND"] = contender.backend
     try:
         done = subprocess.run(
-            contender.command(settings),
+            [*shlex.split(settings.under), *contender.command(settings)],
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -310,8 +313,9 @@ def sample(contender: Contender, settings: Settings) -> Sample:
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"no result after {SAMPLE_SECONDS} s") from None
     if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-400:] or f"ended with status {done.returncode}")
-    found = Sample(**json.loads(done.stdout.splitlines()[-1]))
+        raise RuntimeError((done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1])
+    said = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    found = Sample(**json.loads(said[-1]))
     if directory:
         found = replace(found, disk_bytes=disk_bytes(directory))
     return found
