@@ -1,13 +1,16 @@
 /* The views of blocks: what a row's record becomes, and what is put beside it. See scoutcore.h. */
 #include "internal.h"
 
-#define RECORD 117 /* bytes of a record, before the last value's data */
+#define NUMBERS 18 /* of a record; the last value's data is behind them */
+#define RECORD (3 + 9 * NUMBERS + 5) /* the most bytes of a record beside that data */
 #define PLACE  16  /* what follows a row in the key of a block */
 #define CLOCK_PLACE 24
 #define CLOCK_ENTRY 16
 #define STRING_HEAD 5
 #define ARRAY_HEAD  5
 #define BIAS (UINT64_C(1) << 63)
+
+enum { MSGPACK_BYTES = 0xc4, MSGPACK_UINT = 0xcc }; /* the tags for 1 byte; those for 2, 4 and 8 follow */
 
 enum { CLOCKED_EVER = 1, CLOCKED_LAST = 2, EMPTY = 4 };
 
@@ -27,66 +30,119 @@ static void number_put(uint8_t *out, size_t *at, uint64_t number, size_t width)
         out[(*at)++] = (uint8_t)(number >> 8 * (i - 1));
 }
 
+/* The head of a msgpack string or number: a tag, one for each width from first on, and n in the least width. */
+static void tagged_put(uint8_t *out, size_t *at, unsigned first, uint64_t n)
+{
+    unsigned log = n < 0x100 ? 0 : n < 0x10000 ? 1 : n <= UINT32_MAX ? 2 : 3;
+    out[(*at)++] = (uint8_t)(first + log);
+    number_put(out, at, n, (size_t)1 << log);
+}
+
+static bool tagged_get(const uint8_t *in, size_t end, size_t *at, unsigned first, unsigned widths, uint64_t *n)
+{
+    if (*at == end || in[*at] < first || in[*at] >= first + widths)
+        return false;
+    unsigned log = in[*at] - first;
+    if (end - *at - 1 < (size_t)1 << log)
+        return false;
+    (*at)++;
+    *n = number_get(in, at, (size_t)1 << log);
+    return log == 0 || *n >> (8u << (log - 1)) != 0;
+}
+
+static void uint_put(uint8_t *out, size_t *at, uint64_t n)
+{
+    if (n < 0x80)
+        out[(*at)++] = (uint8_t)n;
+    else
+        tagged_put(out, at, MSGPACK_UINT, n);
+}
+
+static bool uint_get(const uint8_t *in, size_t end, size_t *at, uint64_t limit, uint64_t *n)
+{
+    if (*at < end && in[*at] < 0x80)
+        *n = in[(*at)++];
+    else if (!tagged_get(in, end, at, MSGPACK_UINT, 4, n) || *n < 0x80)
+        return false;
+    return *n <= limit;
+}
+
+static const uint8_t record_head[] = {0xdc, 0, NUMBERS + 1}; /* an array of so many */
+
 static bool record_read(const sc_rows *rows, size_t r, sc_row *row)
 {
+    static const uint64_t limits[NUMBERS] = {
+        UINT8_MAX,  UINT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     const uint8_t *in = rows->records;
-    uint64_t start = rows->record_offsets[r], end = rows->record_offsets[r + 1];
+    uint64_t start = rows->record_offsets[r], stop = rows->record_offsets[r + 1], n[NUMBERS], size;
     memset(row, 0, sizeof *row);
     row->flags = EMPTY;
     row->floor = INT64_MIN;
-    if (!slice_ok(start, end, rows->records_len) ||
+    if (!slice_ok(start, stop, rows->records_len) ||
         !slice_ok(rows->suffix_offsets[r], rows->suffix_offsets[r + 1], rows->suffixes_len))
         return false;
-    if (start == end)
+    if (start == stop)
         return true;
-    if (end - start < RECORD)
+    size_t at = (size_t)start + sizeof record_head, end = (size_t)stop;
+    if (stop - start < sizeof record_head || memcmp(in + start, record_head, sizeof record_head) != 0)
         return false;
-    size_t at = (size_t)start;
-    row->flags = (uint8_t)number_get(in, &at, 1);
-    row->own_log = (uint32_t)number_get(in, &at, 4);
-    row->own_count = (uint32_t)number_get(in, &at, 4);
-    row->points = number_get(in, &at, 8);
-    row->receptions = number_get(in, &at, 8);
-    row->max_boot = number_get(in, &at, 8);
-    row->max_ms = number_get(in, &at, 8);
-    row->widest = number_get(in, &at, 8);
-    row->low = (int64_t)number_get(in, &at, 8);
-    row->t = (int64_t)number_get(in, &at, 8);
-    row->log = (uint32_t)number_get(in, &at, 4);
-    row->change = (uint32_t)number_get(in, &at, 4);
-    row->index = (uint32_t)number_get(in, &at, 4);
-    row->shown_t = (int64_t)number_get(in, &at, 8);
-    row->boot = number_get(in, &at, 8);
-    row->ms = number_get(in, &at, 8);
-    row->floor = (int64_t)number_get(in, &at, 8);
-    row->span = number_get(in, &at, 8);
+    for (size_t i = 0; i < NUMBERS; i++)
+        if (!uint_get(in, end, &at, limits[i], &n[i]))
+            return false;
+    if (!tagged_get(in, end, &at, MSGPACK_BYTES, 3, &size) || size != end - at)
+        return false;
+    row->flags = (uint8_t)n[0];
+    row->own_log = (uint32_t)n[1];
+    row->own_count = (uint32_t)n[2];
+    row->points = n[3];
+    row->receptions = n[4];
+    row->max_boot = n[5];
+    row->max_ms = n[6];
+    row->widest = n[7];
+    row->low = (int64_t)(n[8] ^ n[9] ^ BIAS);
+    row->t = (int64_t)(n[9] ^ BIAS);
+    row->log = (uint32_t)n[10];
+    row->change = (uint32_t)n[11];
+    row->index = (uint32_t)n[12];
+    row->shown_t = (int64_t)(n[13] ^ n[9] ^ BIAS);
+    row->boot = n[14];
+    row->ms = n[15];
+    row->floor = (int64_t)(n[16] ^ BIAS);
+    row->span = n[17];
     row->data = in + at;
-    row->data_len = (size_t)end - at;
+    row->data_len = (size_t)size;
     return (row->flags & EMPTY) || row->log < rows->logs;
 }
 
-static void record_put(uint8_t *out, size_t *at, const sc_row *row)
+/* All of a record but its data: at most RECORD bytes. */
+static size_t record_put(uint8_t *out, const sc_row *row)
 {
-    out[(*at)++] = row->flags;
-    number_put(out, at, row->own_log, 4);
-    number_put(out, at, row->own_count, 4);
-    number_put(out, at, row->points, 8);
-    number_put(out, at, row->receptions, 8);
-    number_put(out, at, row->max_boot, 8);
-    number_put(out, at, row->max_ms, 8);
-    number_put(out, at, row->widest, 8);
-    number_put(out, at, (uint64_t)row->low, 8);
-    number_put(out, at, (uint64_t)row->t, 8);
-    number_put(out, at, row->log, 4);
-    number_put(out, at, row->change, 4);
-    number_put(out, at, row->index, 4);
-    number_put(out, at, (uint64_t)row->shown_t, 8);
-    number_put(out, at, row->boot, 8);
-    number_put(out, at, row->ms, 8);
-    number_put(out, at, (uint64_t)row->floor, 8);
-    number_put(out, at, row->span, 8);
-    copy_slice(out + *at, row->data, 0, row->data_len);
-    *at += row->data_len;
+    uint64_t t = (uint64_t)row->t;
+    const uint64_t n[NUMBERS] = {row->flags,
+                                 row->own_log,
+                                 row->own_count,
+                                 row->points,
+                                 row->receptions,
+                                 row->max_boot,
+                                 row->max_ms,
+                                 row->widest,
+                                 (uint64_t)row->low ^ t,
+                                 t ^ BIAS,
+                                 row->log,
+                                 row->change,
+                                 row->index,
+                                 (uint64_t)row->shown_t ^ t,
+                                 row->boot,
+                                 row->ms,
+                                 (uint64_t)row->floor ^ BIAS,
+                                 row->span};
+    size_t size = sizeof record_head;
+    memcpy(out, record_head, sizeof record_head);
+    for (size_t i = 0; i < NUMBERS; i++)
+        uint_put(out, &size, n[i]);
+    tagged_put(out, &size, MSGPACK_BYTES, row->data_len);
+    return size;
 }
 
 /* ---- blocks ---- */
@@ -259,10 +315,14 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
     }
     for (*at = 0; *at < rows->count; (*at)++) {
         const sc_row *row = &scratch[*at];
-        if (STRING_HEAD + RECORD + row->data_len > room - size)
+        uint8_t record[RECORD];
+        size_t head = record_put(record, row);
+        if (STRING_HEAD + head + row->data_len > room - size)
             return SC_ROOM;
-        string_head_put(out, &size, RECORD + row->data_len);
-        record_put(out, &size, row);
+        string_head_put(out, &size, head + row->data_len);
+        memcpy(out + size, record, head);
+        copy_slice(out + size + head, row->data, 0, row->data_len);
+        size += head + row->data_len;
     }
     size_t head = 0;
     out[head++] = 0xdd;

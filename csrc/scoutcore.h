@@ -276,7 +276,8 @@ bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, c
  * All numbers are big-endian, times with their sign bit turned where they stand in a key, so that keys sort.
  *   block: "h" row 00 [first t, 8] [log, 4] [change, 4] = 00 block; 01 and hidden points instead of 00 is not made here
  *   clock: "i" row 00 [greatest boot, 8] [greatest ms, 8] [log, 4] [change, 4] = [smallest ms, 8] [first t, as above, 8]
- *   record: the members of sc_row in their order, each of its own width, without a gap */
+ *   record: the members of sc_row in their order as a msgpack array, each in the least width, the data as bytes; times
+ *     with their sign bit turned, but low and shown_t as they differ from t, bit by bit: mostly they do not */
 
 typedef struct sc_row {
     uint8_t flags; /* 1: max_boot and max_ms are there; 2: boot and ms are; 4: no last value */

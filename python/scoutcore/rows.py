@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from struct import Struct
 from typing import Final
 
 from scoutcore import keys
-from scoutcore.codec.columns import CLOCKED_EVER, CLOCKED_LAST, EMPTY, RECORD
+from scoutcore.codec.columns import (
+    CLOCKED_EVER,
+    CLOCKED_LAST,
+    EMPTY,
+    Record,
+    decode_record,
+    decode_version,
+    dump_record,
+    load_record,
+)
 from scoutcore.codec.constants import INT64_MIN
 from scoutcore.commit import Commit
 from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.store import Store
 
-_OWN: Final = Struct(">II")
-_FLOOR_SPAN: Final = Struct(">qQ")
 _MAX_CACHED: Final = 65_536
 
 Rank = tuple[int, int, bytes, int, int]
@@ -39,8 +45,8 @@ class StoredRow:
 
     def version(self, log: int) -> int:
         """How many points of the row our own log of this number has."""
-        number, count = _OWN.unpack_from(self.record, 1) if self.record else (0, 0)
-        return count if number == log + 1 else 0
+        own = decode_version(self.record) if self.record else None
+        return own.own_count if own and own.own_log == log + 1 else 0
 
     def load(self, logs: Logs) -> Row:
         """The row with its record unpacked."""
@@ -108,15 +114,15 @@ class Row:
 
     def load(self, record: bytes, logs: Logs) -> Row:
         """Take over a record made by :meth:`dump`."""
-        (flags, own_log, self.own_count, self.points, self.receptions, boot, ms, self.widest, low, t, log, change) = (
-            fields := RECORD.unpack_from(record)
-        )[:12]
-        index, self.t, self.boot, self.ms, self.floor, self.span = fields[12:]
-        self.own_log = own_log - 1
-        self.max_clock = (boot, ms) if flags & CLOCKED_EVER else (-1, -1)
+        one = load_record(record)
+        flags = one.flags
+        self.own_log = one.own_log - 1
+        self.own_count, self.points, self.receptions = one.own_count, one.points, one.receptions
+        self.max_clock = (one.max_boot, one.max_ms) if flags & CLOCKED_EVER else (-1, -1)
+        self.widest, self.span, self.floor = one.widest, one.span, one.floor
+        self.rank = None if flags & EMPTY else (one.low, one.t, logs.by_number[one.log].uuid, one.change, one.index)
         self.clocked = bool(flags & CLOCKED_LAST)
-        self.rank = None if flags & EMPTY else (low, t, logs.by_number[log].uuid, change, index)
-        self.data = record[RECORD.size :]
+        self.t, self.boot, self.ms, self.data = one.shown_t, one.boot, one.ms, one.data
         return self
 
     def dump(self, logs: Logs) -> bytes:
@@ -130,8 +136,8 @@ class Row:
             boot = ms = 0
         if self.clocked:
             flags |= CLOCKED_LAST
-        return (
-            RECORD.pack(
+        return dump_record(
+            Record(
                 flags,
                 self.own_log + 1,
                 self.own_count,
@@ -150,30 +156,30 @@ class Row:
                 self.ms,
                 self.floor,
                 self.span,
+                self.data,
             )
-            + self.data
         )
 
 
 def last_point(record: bytes, troop: int, uid: str, scout: int, report: str) -> Point | None:
     """The last value in a row's record; None where all has expired."""
-    fields = RECORD.unpack_from(record)
-    if fields[0] & EMPTY:
+    one = decode_record(record)
+    if one.flags & EMPTY:
         return None
-    boot, ms = fields[14:16] if fields[0] & CLOCKED_LAST else (None, None)
-    return Point(troop, uid, scout, report, fields[13], record[RECORD.size :], boot, ms)
+    boot, ms = (one.boot, one.ms) if one.flags & CLOCKED_LAST else (None, None)
+    return Point(troop, uid, scout, report, one.shown(), one.data, boot, ms)
 
 
 def floor_and_span(record: bytes) -> tuple[int, int]:
     """Before when everything has expired, and the longest span of a block, in a row's record; µs."""
-    floor, span = _FLOOR_SPAN.unpack_from(record, RECORD.size - _FLOOR_SPAN.size)
-    return floor, span
+    one = load_record(record)
+    return one.floor, one.span
 
 
 def counts(record: bytes) -> tuple[int, int]:
     """Points and receptions in a row's record."""
-    points, receptions = RECORD.unpack_from(record)[3:5]
-    return points, receptions
+    one = decode_record(record)
+    return one.points, one.receptions
 
 
 class Rows:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from struct import Struct
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from scoutcore.codec.constants import ABSENT, UINT32_MAX
+from scoutcore.codec.constants import ABSENT, INT64_MIN, UINT32_MAX
 from scoutcore.errors import EncodeError
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | array[Any]"
@@ -159,10 +158,78 @@ ReportName: TypeAlias = "tuple[int | None, str | None, str | None, int, str]"
 """Troop id, uid or key (one of the three), scout and report of an incoming report."""
 
 
-RECORD: Final = Struct(">BIIQQQQQqqIIIqQQqQ")
-"""A row's record, before its last value's data: flags; number of our own log + 1 that the next counts points of; these;
-points; receptions; greatest boot and ms; widest; the last value's rank, its log by number: min(t, write time), t, log,
-change, index; its t, boot and ms as shown; floor; span. See :class:`scoutcore.rows.Row`."""
+_U8: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFF)]
+_U32: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=UINT32_MAX)]
+_U64: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+_BIAS: Final = 2**63
+
+
+class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A row's record, see :class:`scoutcore.rows.Row`; as it is stored, ``low`` to ``floor`` are turned."""
+
+    flags: _U8
+    own_log: _U32
+    """Number of our own log + 1 that the next counts points of."""
+    own_count: _U32
+    points: _U64
+    receptions: _U64
+    max_boot: _U64
+    max_ms: _U64
+    widest: _U64
+    low: _U64
+    """Of the last value's rank: min(t, write time), t, the log by number, change, index."""
+    t: _U64
+    log: _U32
+    change: _U32
+    index: _U32
+    shown_t: _U64
+    """Of the last value as shown; with boot, ms and data."""
+    boot: _U64
+    ms: _U64
+    floor: _U64
+    span: _U64
+    data: bytes
+
+    def shown(self) -> int:
+        """``shown_t`` of a record as it is stored."""
+        return (self.shown_t ^ self.t) - _BIAS
+
+
+class OwnVersion(msgspec.Struct, array_like=True, gc=False):
+    """The beginning of a record."""
+
+    flags: int
+    own_log: int
+    own_count: int
+
+
+decode_record = msgspec.msgpack.Decoder(Record).decode
+"""A record as it is stored: times with their sign bit turned, but two of them only as they differ from ``t``."""
+decode_version = msgspec.msgpack.Decoder(OwnVersion).decode
+_encode_record = msgspec.msgpack.Encoder().encode
+
+
+def empty_record() -> Record:
+    """That of a row that has none, with its times as they are."""
+    return Record(EMPTY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, INT64_MIN, 0, b"")
+
+
+def load_record(data: bytes) -> Record:
+    """A record with its times as they are; raises ValueError."""
+    one = decode_record(data)
+    one.low, one.shown_t = (one.low ^ one.t) - _BIAS, one.shown()
+    one.t -= _BIAS
+    one.floor -= _BIAS
+    return one
+
+
+def dump_record(one: Record) -> bytes:
+    """The bytes of a record made by :func:`load_record`."""
+    t = one.t + _BIAS
+    low, shown_t, floor = (one.low + _BIAS) ^ t, (one.shown_t + _BIAS) ^ t, one.floor + _BIAS
+    return _encode_record(msgspec.structs.replace(one, low=low, t=t, shown_t=shown_t, floor=floor))
+
+
 CLOCKED_EVER: Final = 1
 CLOCKED_LAST: Final = 2
 EMPTY: Final = 4

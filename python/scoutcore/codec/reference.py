@@ -10,14 +10,12 @@ from array import array
 from collections.abc import Iterable
 from itertools import pairwise
 from struct import Struct
-from typing import Any
 
 from scoutcore.codec import numbers
 from scoutcore.codec.columns import (
     CLOCKED_EVER,
     CLOCKED_LAST,
     EMPTY,
-    RECORD,
     AddedBlocks,
     Blocks,
     BlockSummaries,
@@ -28,8 +26,12 @@ from scoutcore.codec.columns import (
     Interval,
     Intervals,
     PointColumns,
+    Record,
     UInts,
     cut,
+    dump_record,
+    empty_record,
+    load_record,
     offsets_of,
 )
 from scoutcore.codec.constants import (
@@ -564,14 +566,15 @@ def add_blocks(
     summary = summarize_blocks(data, starts, ends)
     if log >= len(uuids) // UUID_BYTES:
         raise error(Status.BOUNDS, 0, encoding=True)
-    rows: list[list[Any]] = []
+    rows: list[Record] = []
     for index, record in enumerate(records):
-        if 0 < len(record) < RECORD.size:
+        try:
+            row = load_record(record) if record else empty_record()
+        except ValueError:
+            raise error(Status.RECORD, index) from None
+        if (record and dump_record(row) != record) or (not row.flags & EMPTY and row.log >= len(uuids) // UUID_BYTES):
             raise error(Status.RECORD, index)
-        row: tuple[Any, ...] = RECORD.unpack_from(record) if record else (EMPTY, *[0] * 15, INT64_MIN, 0)
-        if not row[0] & EMPTY and row[10] >= len(uuids) // UUID_BYTES:
-            raise error(Status.RECORD, index)
-        rows.append([*row, record[RECORD.size :]])
+        rows.append(row)
     view = _view(data)
     puts: list[bytes] = []
     deferred = bytearray()
@@ -581,28 +584,29 @@ def add_blocks(
         if number >= len(rows):
             raise error(Status.BOUNDS, index, encoding=True)
         first_t, clocks, min_ms, max_boot, max_ms = about[2], about[4], *about[6:9]
-        if first_t < max(newest, rows[number][16]):
+        row = rows[number]
+        if first_t < max(newest, row.floor):
             deferred.append(2)
         else:
-            deferred.append(not _add_block(rows[number], uuids, log, change, *about))
+            deferred.append(not _add_block(row, uuids, log, change, *about))
         if not deferred[index]:
             key = suffixes[number] + b"\0"
             place = Struct(">II").pack(log, change)
             biased = Struct(">Q").pack(first_t + 2**63)
             puts += [b"h" + key + biased + place, b"\0" + bytes(view[start:end])]
             if clocks:
-                rows[number][7] = max(rows[number][7], max_ms - min_ms)
+                row.widest = max(row.widest, max_ms - min_ms)
                 puts += [
                     b"i" + key + Struct(">QQ").pack(max_boot, max_ms) + place,
                     Struct(">Q").pack(min_ms) + biased,
                 ]
         if versions is not None:
-            rows[number][1:3] = log + 1, versions[index]
-    return AddedBlocks(puts, [RECORD.pack(*row[:-1]) + row[-1] for row in rows], bytes(deferred))
+            row.own_log, row.own_count = log + 1, versions[index]
+    return AddedBlocks(puts, list(map(dump_record, rows)), bytes(deferred))
 
 
 def _add_block(
-    row: list[Any],
+    row: Record,
     uuids: bytes,
     log: int,
     change: int,
@@ -621,25 +625,25 @@ def _add_block(
     text: bytes,
 ) -> bool:
     """Add a block to the fields of a row's record; False: it is deferred."""
-    flags = row[0]
-    row[4] += count
-    row[17] = max(row[17], last_t - first_t)
+    flags = row.flags
+    row.receptions += count
+    row.span = max(row.span, last_t - first_t)
     if clocks:
-        greatest = (row[5], row[6]) if flags & CLOCKED_EVER else (-1, -1)
-        row[0] |= CLOCKED_EVER
-        row[5:7] = max(greatest, (max_boot, max_ms))
+        greatest = (row.max_boot, row.max_ms) if flags & CLOCKED_EVER else (-1, -1)
+        row.flags |= CLOCKED_EVER
+        row.max_boot, row.max_ms = max(greatest, (max_boot, max_ms))
         if clocks != 1 or (min_boot, min_ms) <= greatest or min_boot < max_boot or max_ms - min_ms > CLOCK_RANGE:
             return False
-    row[3] += count
+    row.points += count
 
     def rank(low: int, t: int, log: int, change: int, index: int) -> tuple[int, int, bytes, int, int]:
         return low, t, uuids[UUID_BYTES * log :][:UUID_BYTES], change, index
 
     found = min(last_t, write_time), last_t, log, change, count - 1
-    if flags & EMPTY or rank(*found) > rank(*row[8:13]):
-        row[0] = row[0] & CLOCKED_EVER | (CLOCKED_LAST if last_clocked else 0)
-        row[8:16] = *found, last_t, last_boot, last_ms
-        row[18] = text
+    if flags & EMPTY or rank(*found) > rank(row.low, row.t, row.log, row.change, row.index):
+        row.flags = row.flags & CLOCKED_EVER | (CLOCKED_LAST if last_clocked else 0)
+        row.low, row.t, row.log, row.change, row.index = found
+        row.shown_t, row.boot, row.ms, row.data = last_t, last_boot, last_ms, text
     return True
 
 
