@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -159,3 +161,26 @@ def test_a_child_that_fails_is_named_with_its_exit_code() -> None:
     _, other = pair()
     with other, pytest.raises(SyncError, match="exit code 3"):
         other.sync(f"exec:{sys.executable} -c 'raise SystemExit(3)'").wait(PATIENCE)
+
+
+@pytest.mark.parametrize("given", ["file", "environment"])
+@pytest.mark.parametrize("secret", ["another secret of a mesh", "too short: 15"])
+def test_the_command_line_does_not_show_a_secret(given: str, secret: str, tmp_path: Path) -> None:
+    one, _ = pair()
+    file = tmp_path / "secret"
+    file.write_text(secret)
+    words = [sys.executable, "-m", "scoutcore", "sync", str(tmp_path / "other.scout")]
+    with one, one.serve("tcp://127.0.0.1:0", secret=SECRET) as server:
+        done = subprocess.run(
+            [*words, server.addresses[0], *(["--secret-file", str(file)] if given == "file" else [])],
+            env={**os.environ, **({"SCOUTCORE_SECRET": secret} if given == "environment" else {})},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+    assert done.returncode
+    said = done.stdout + done.stderr
+    assert "secret" in said
+    assert "Traceback" not in said
+    assert secret not in said
+    assert SECRET.decode() not in said
