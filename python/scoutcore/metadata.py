@@ -200,18 +200,27 @@ class Metadata:
 
 
 def stamp_of(change: Change) -> int:
-    """When a metadata change was written: µs since the Unix epoch.
+    """When a metadata change was written: µs since the Unix epoch; raises as :func:`check_edit`."""
+    return _edit_of(change).at
+
+
+def check_edit(change: Change) -> None:
+    """Look whether a metadata change that came from elsewhere can be read, now and ever.
 
     Raises:
         InvalidError: its value is not that of a metadata change.
     """
-    return _edit_of(change).at
+    for raw in _edit_of(change).set.values():
+        try:
+            msgspec.json.decode(raw)
+        except (ValueError, RecursionError) as problem:
+            raise InvalidError(f"change {change.change}: a value of a metadata change: {problem}") from None
 
 
 def _edit_of(change: Change) -> Edit:
     try:
         return _EDIT.decode(change.value or b"")
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise InvalidError(f"change {change.change}: not the value of a metadata change: {problem}") from None
 
 

@@ -245,6 +245,29 @@ def test_a_wrong_frame_keeps_all_that_came_with_it_out() -> None:
     assert logs(db)[log.hex()] == (0, 3)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"at":1,"set":{"name":"\xff"}}',
+        b'{"at":1,"set":{"name":1e999}}',
+        b'{"at":1,"set":{"name":' + b"[" * 5000 + b"]" * 5000 + b"}}",
+        b'{"at":9223372036854775808}',
+        b"[]",
+    ],
+)
+def test_metadata_that_cannot_be_read_is_refused(value: bytes) -> None:
+    """Once it were stored, nobody could look at the troop any more."""
+    db = new()
+    change = Change("A" * 16, 1, 0, 1, value, "troop")
+    session = opened(db)
+    frame = codec.encode_changes(ChangeColumns.from_objects([change]))[0]
+    session.receive(messages.encode(Have(heads=[])) + MARKER + b"l" * 16 + frame)
+    (end,) = [event for event in session.events() if isinstance(event, Ended)]
+    assert "change 1 of log 6c6c6c6c" in str(end.error)
+    assert not db.troops
+    assert dump(db) == []
+
+
 # --- over sockets -----------------------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from scoutcore.database import Database
 from scoutcore.errors import CodecError, Error, InvalidError, NotFoundError, StorageError
 from scoutcore.forks import fingerprint, name_of
 from scoutcore.log import Gap, Log, Logs, is_rest
-from scoutcore.metadata import stamp_of
+from scoutcore.metadata import check_edit
 from scoutcore.model import Point
 from scoutcore.replication.chain import Chain
 from scoutcore.replication.messages import ProtocolError
@@ -444,7 +444,7 @@ class Replica:
                     for change in part.to_objects():
                         at = change.change
                         uids.add(keys.parse_troop_key(change.key)[0])
-                        stamp_of(change)
+                        check_edit(change)
                     continue
                 known = self._database._rows.by_key
                 for key in dict.fromkeys(cut(part.key_data, part.key_starts, part.key_ends)):
