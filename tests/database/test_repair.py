@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import plyvel
 import pytest
 
 import scoutcore
-from scoutcore import repairing
-from scoutcore.changes import files_of
+from scoutcore import packer, repairing, restoring
+from scoutcore.changes import Writer, files_of
 from scoutcore.database import Database
 from scoutcore.errors import NotFoundError, StorageError
 from scoutcore.store.leveldb import LevelDBStore
@@ -260,3 +261,38 @@ def test_a_whole_one_is_left_alone(path: Path, whole: dict[str, Any]) -> None:
     assert all_files(path) == files
     with scoutcore.open(path, pack=False) as db:
         assert contents(db) == whole
+
+
+def test_files_that_are_gone_come_again(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log in several files: one is gone, one is cut, one has a bit that is wrong, and so has the open tail."""
+    writer = partial(Writer, file_bytes=140_000)
+    monkeypatch.setattr(packer, "Writer", writer)
+    monkeypatch.setattr(restoring.changes, "Writer", writer)
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        db.troops.create(key=KEY, name="one")
+        fill(db, 0, 20_000)
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        db.pack()
+        whole, files, log = contents(db), all_files(path), db.id
+    (one, two, three, *_, last) = found = files_of(path / "changes" / log)
+    assert len(found) >= 6
+    damage(one, 70_000)
+    two.unlink()
+    three.write_bytes(three.read_bytes()[:70_000])
+    damage(last, last.stat().st_size - 3)
+    result = scoutcore.repair(path)
+    assert not result.rebuilt
+    assert result.missing > 4
+    assert scoutcore.repair(path) == result, "it can be done again"
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        assert list(db.dump()) == whole["dump"]
+        fill(db, 30_000, 10)
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        assert list(db.dump()) == list(other.dump())
+        assert list(db.counts()) == list(other.counts())
+        db.pack()
+        now = all_files(path)
+        assert {name: now[name] for name in files} == files
+        assert db.verify(views=True).ok
