@@ -1,8 +1,12 @@
-"""Bytes on disk per report, once all is where it stays: LevelDB and changes files together, beside InfluxDB's."""
+"""Bytes on disk per report, once all is where it stays: LevelDB and changes files together, beside InfluxDB's.
+
+LevelDB is compacted, which it does by itself where there is more than its write buffer holds.
+"""
 
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 import scoutcore
 from bench import ours
@@ -13,7 +17,7 @@ DIRECTORY = "disk"
 
 
 def scoutcore_packed(settings: Settings, name: str, batch: str) -> Sample:
-    """Ingested *batch* reports at a time, then packed; opened once more, so that LevelDB's log becomes a table."""
+    """Ingested *batch* reports at a time, then packed; opened once more, so that LevelDB's log becomes tables."""
     path = settings.path(DIRECTORY)
     with ours.create(path) as db, input_file(name, settings).open("rb") as file:
 
@@ -25,8 +29,13 @@ def scoutcore_packed(settings: Settings, name: str, batch: str) -> Sample:
             return count
 
         found = once(run)
-    scoutcore.open(path).close()
+    _settle(path)
     return found
+
+
+def _settle(path: Path) -> None:
+    with scoutcore.open(path) as db:
+        db._store.compact(b"\0", b"\xff")
 
 
 def scoutcore_single(settings: Settings, name: str) -> Sample:
@@ -45,7 +54,7 @@ def scoutcore_single(settings: Settings, name: str) -> Sample:
             return settings.singles
 
         found = once(run)
-    scoutcore.open(path).close()
+    _settle(path)
     return found
 
 

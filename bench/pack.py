@@ -23,7 +23,7 @@ DIRECTORY = "pack"
 PACKED = 2_000_000
 """Reports, about, in the log that is packed."""
 PIECE = 1 << 20
-LOG_BYTES = 22
+LOG_BYTES = 4
 """What a report of the input takes in the log, about."""
 FULL_SECONDS = 10.0
 
