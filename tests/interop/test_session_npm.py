@@ -83,6 +83,7 @@ def test_every_byte_of_a_live_session(npm: Npm, tmp_path: Path) -> None:
                 two.report(1, 4, "temp", number)
                 wait_until(lambda number=number: len(list(two.history(1, 3, "temp"))) == number + 1)  # type: ignore[misc]
             wait_until(lambda: len(list(one.history(1, 4, "temp"))) == 20)
+            wait_until(lambda: all(b"\x12\x03ack" in b"".join(said) for said in tap.said))
         tap.close()
         assert list(one.dump()) == list(two.dump())
         writers = [db.id.replace("-", "") for db in (two, one)]
