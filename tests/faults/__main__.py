@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from tests.faults import damage, power, writes
+from tests.faults import damage, peers, power, writes
 
 Part = Iterator[tuple["Counter[str]", list[str]]]
 """What was seen since the last, and what went wrong."""
@@ -31,6 +31,7 @@ CAMPAIGNS: dict[str, tuple[str, int, Callable[[argparse.Namespace], Part]]] = {
         lambda wanted: damage.bits(wanted.count, wanted.seed),
     ),
     "missing": ("files removed, alone and in pairs: all of them", 1, lambda _: damage.missing()),
+    "peers": ("peers that mean no good, at once", 990, lambda wanted: peers.campaign(wanted.count)),
 }
 """By fault: what *count* counts, how many there are by default, and the campaign."""
 
