@@ -6,11 +6,14 @@ log was unpacked at most.
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import shutil
 import sys
 import tempfile
 import time
+from array import array
 from itertools import count
 from pathlib import Path
 
@@ -21,10 +24,10 @@ from bench.inputs import input_file
 
 DIRECTORY = "pack"
 PACKED = 2_000_000
-"""Reports, about, in the log that is packed."""
+"""Reports, about, that are ingested while the log is packed."""
 PIECE = 1 << 20
-LOG_BYTES = 4
-"""What a report of the input takes in the log, about."""
+SERIES, POINTS, TEXT_BYTES = 500, 100, 256
+"""What the log that is packed gets at a time."""
 FULL_SECONDS = 10.0
 
 
@@ -40,9 +43,7 @@ def _later(data: bytes, number: int) -> bytes:
 def pack(settings: Settings) -> Sample:
     """The bytes of changes files per second, the log's last sync included."""
     with ours.create(settings.path(DIRECTORY), pack=False) as db:
-        data = input_file("reports", settings).read_bytes()
-        for number in range(_passes(settings)):
-            db.ingest(_later(data, number))
+        _fill(db, _log_bytes(settings))
         begin, begin_cpu = time.perf_counter(), time.process_time()
         db.pack()
         seconds, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
@@ -51,11 +52,26 @@ def pack(settings: Settings) -> Sample:
         return Sample([seconds], size, cpu)
 
 
+def _log_bytes(settings: Settings) -> int:
+    return max(settings.log_mib // 8, 1) << 20
+
+
+def _fill(db: scoutcore.Database, size: int) -> None:
+    """Readings that no codec makes shorter: a log of numbers is so small that its packing is a few syncs."""
+    made = random.Random(9)
+    series = [(1, scout, "note") for scout in range(SERIES)]
+    codes = array("I", range(SERIES)) * POINTS
+    for begin in range(0, size, SERIES * POINTS * TEXT_BYTES):
+        t = array("q", [begin + at * 1_000_000 for at in range(POINTS) for _ in series])
+        texts = [made.randbytes(TEXT_BYTES // 2).hex() for _ in codes]
+        db.ingest_columns(series, codes, t, json.dumps(texts).encode())
+
+
 def plain_write(settings: Settings) -> Sample:
     """As many bytes written to one file from memory, a MiB at a time, and one fsync."""
     path = settings.path(DIRECTORY)
     path.mkdir()
-    pieces = max(settings.reports * _passes(settings) * LOG_BYTES // PIECE, 1)
+    pieces = _log_bytes(settings) // PIECE
     piece = os.urandom(PIECE)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     with (path / "plain").open("wb", buffering=0) as file:
@@ -84,7 +100,6 @@ PATHS = [
             python("plain write, one fsync", "bench.pack:plain_write", writes=DIRECTORY),
         ],
         [Goal("scoutcore (c)", "plain write, one fsync", 0.4)],
-        ["reports"],
     ),
     HotPath(
         "ingest while the log is packed",

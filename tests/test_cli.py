@@ -552,9 +552,9 @@ def test_scouts_from_creation_to_deletion_and_back(db: Path) -> None:
 
 def test_stats_and_pack(db: Path) -> None:
     (before,) = cli("stats", db).lines
-    assert before["troops"] == [
-        {"troop": 1, "uid": before["troops"][0]["uid"], "scouts": 2, "series": 2, "points": 4, "receptions": 4}
-    ]
+    uid = before["troops"][0]["uid"]
+    counts = {"scouts": 2, "series": 2, "points": 4, "receptions": 4, "ahead": 0}
+    assert before["troops"] == [{"troop": 1, "uid": uid, **counts}]
     (log,) = before["logs"]
     assert (log["log"], log["own"], log["head"], log["packed"]) == (before["id"], True, 6, 0)
     assert before["db_bytes"] > 0 == before["changes_bytes"]

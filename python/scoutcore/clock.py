@@ -8,7 +8,7 @@ from typing import Final
 
 SET_CLOCK: Final = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z in µs. A clock before it was never set."""
-_DAY: Final = 86_400_000_000
+DAY: Final = 86_400_000_000
 
 
 def system_time() -> int:
@@ -31,6 +31,6 @@ class WriteClock:
         """The last of *count* further write times, which are consecutive µs."""
         now = max(self._now(), 0)
         follows = self.last + 1
-        first = now if now >= follows or (now >= SET_CLOCK and now < follows - _DAY) else follows
+        first = now if now >= follows or (now >= SET_CLOCK and now < follows - DAY) else follows
         self.last = first + count - 1
         return self.last

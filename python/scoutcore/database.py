@@ -61,7 +61,7 @@ from scoutcore.ndjson import Parsed, check_clock, read_chunks
 from scoutcore.packer import Packer
 from scoutcore.recovery import build, open_store, split
 from scoutcore.retention import Retention, Rule
-from scoutcore.rows import Rows, counts, last_point
+from scoutcore.rows import Rows, counts, is_ahead, last_point
 from scoutcore.source import changes_of
 from scoutcore.stats import LogStats, Stats, TroopStats, bytes_under
 from scoutcore.store import Store
@@ -720,21 +720,35 @@ class Database:
 
     def counts(self) -> Iterator[tuple[int, int, str, int, int]]:
         """Troop, scout, report, points and receptions of every row that is not deleted."""
+        for troop, scout, report, record in self._row_records():
+            points, receptions = counts(record)
+            if receptions:
+                yield troop, scout, report, points, receptions
+
+    def _row_records(self) -> Iterator[tuple[int, int, str, bytes]]:
         for key, record in self._store.scan(keys.VIEW, keys.after(keys.VIEW)):
             troop, scout, report = keys.parse_view(key)
             if scout is not None and report is not None and not self._metadata.is_deleted(troop, scout):
-                points, receptions = counts(record)
-                if receptions:
-                    yield troop, scout, report, points, receptions
+                yield troop, scout, report, record
 
     def stats(self) -> Stats:
         """Counts and sizes: per troop, per log, and on disk."""
-        found = {troop.id: [len(self.scouts.list(troop.id)), 0, 0, 0] for troop in self.troops}
-        for troop, _, _, points, receptions in self.counts():
-            for index, more in enumerate((1, points, receptions) if troop in found else (), 1):
-                found[troop][index] += more
+        now = self._now()
+        found = {troop.id: [len(self.scouts.list(troop.id)), 0, 0, 0, 0] for troop in self.troops}
+        for troop, _, _, record in self._row_records():
+            points, receptions = counts(record)
+            if receptions and troop in found:
+                for index, more in enumerate((1, points, receptions, is_ahead(record, now)), 1):
+                    found[troop][index] += more
         logs = [
-            LogStats(str(uuids.UUID(bytes=log.uuid)), log is self._logs.own, log.base, log.head, log.packed.last)
+            LogStats(
+                str(uuids.UUID(bytes=log.uuid)),
+                log is self._logs.own,
+                log.base,
+                log.head,
+                log.packed.last,
+                log.missing,
+            )
             for log in self._logs.by_number
         ]
         return Stats(

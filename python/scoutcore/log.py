@@ -81,6 +81,11 @@ class Log:
         """The last change before the first that is missing: so far it is given to others."""
         return self.gap.have if self.gap else self.head
 
+    @property
+    def missing(self) -> int:
+        """How many changes are missing."""
+        return sum(gap.last - gap.have for gap in self.gaps)
+
     def spans(self, head: int) -> Iterator[tuple[int, int]]:
         """The changes that can be read, up to *head*: behind which, and up to which."""
         after = self.base

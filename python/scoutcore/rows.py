@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from scoutcore import keys
+from scoutcore.clock import DAY
 from scoutcore.codec.columns import (
     CLOCKED_EVER,
     CLOCKED_LAST,
@@ -180,6 +181,12 @@ def counts(record: bytes) -> tuple[int, int]:
     """Points and receptions in a row's record."""
     one = decode_record(record)
     return one.points, one.receptions
+
+
+def is_ahead(record: bytes, now: int) -> bool:
+    """Whether the last value in a record is of a day from *now* or later: when it was, and when it was written."""
+    one = load_record(record)
+    return not one.flags & EMPTY and one.low > now + DAY
 
 
 class Rows:

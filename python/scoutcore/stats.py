@@ -19,6 +19,9 @@ class TroopStats:
     """Readings in the history."""
     receptions: int
     """Arrivals of readings: more than ``points`` where some were heard more than once."""
+    ahead: int
+    """Series whose last value is of a day from now or later, by the clocks of scout and gateway both: it stays the last
+    one until then, or until it expires."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class LogStats:
     """The last change held."""
     packed: int
     """The last change that is in changes files."""
+    missing: int
+    """Changes that were damaged in changes files, and have not come again."""
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,7 @@ def test_a_damaged_interval_is_asked_for_and_comes_again(
         (held,) = [one for one in db._logs.by_number if one.gaps]
         assert held.whole == result.damages[0].first - 1  # type: ignore[operator]
         assert held.head == whole["head"]
+        assert sum(one.missing for one in db.stats().logs) == result.missing
         fill(db, 30_000, 20)
     with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
         if by_files:

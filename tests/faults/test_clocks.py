@@ -74,3 +74,21 @@ def test_gateways_agree(clock: str) -> None:
         assert dump(wrong) == dump(right)
         assert one.scouts.get(troop, 1).name == name
     assert len(list(right.history(1, 1, "temp"))) == 4
+
+
+def test_what_a_gateway_ahead_stamped_is_counted_until_it_expires() -> None:
+    ahead, right = gateway("50 years ahead"), gateway("right")
+    for db in (ahead, right):
+        db.report(1, 1, "temp", "stamped")
+        db.report(1, 2, "temp", "in time", t=NOW)
+    sync(ahead, right)
+    (troop,) = right.stats().troops
+    assert (troop.series, troop.ahead) == (2, 1)
+    last = right.last(1, 1, "temp")
+    assert last is not None
+    assert last.t >= NOW + YEARS
+    right.report(1, 1, "temp", "later, here")
+    assert right.last(1, 1, "temp") == last
+    assert ahead.stats().troops[0].ahead == 0, "by its own clock all is well"
+    right.expire(before=last.t + 1, report="temp")
+    assert right.stats().troops[0].ahead == 0

@@ -54,8 +54,11 @@ def _show_stats(db: Path, found: Stats) -> None:
         screen.print(table)
     table = new_table("log", "changes", "packed", "")
     for log in found.logs:
-        add_row(table, log.log, f"{log.head - log.base:,}", f"{log.packed - log.base:,}", "ours" if log.own else "")
+        notes = ["ours"] * log.own + [f"{log.missing:,} missing"] * (log.missing > 0)
+        add_row(table, log.log, f"{log.head - log.base:,}", f"{log.packed - log.base:,}", ", ".join(notes))
     screen.print(table)
+    if ahead := sum(one.ahead for one in found.troops):
+        screen.print(f"last values from a clock that is ahead: {ahead:,}")
     screen.print(printable(f"{db / 'db'}: {size_text(found.db_bytes or 0)}"))
     screen.print(printable(f"{db / 'changes'}: {size_text(found.changes_bytes or 0)}"))
     if found.packer:
