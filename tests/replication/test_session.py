@@ -7,7 +7,7 @@ import pytest
 from scoutcore.errors import LaggedError
 from scoutcore.model import Point
 from scoutcore.replication import replica
-from scoutcore.replication.session import InSync, Options
+from scoutcore.replication.session import Event, InSync, Options
 from scoutcore.watch import Synced
 from tests.replication.wire import Wire, dump, logs, new, sync
 
@@ -25,6 +25,24 @@ def test_both_get_what_the_other_has() -> None:
     assert wire.of(1, InSync)
     assert dump(one) == dump(other)
     assert logs(one) == logs(other)
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_who_hears_late_that_all_is_in_sync_hears_it(slow: int) -> None:
+    """What the peer says last may come together: that it has given all, and good-bye."""
+    wire = Wire(new(), new())
+    slow_session, quick = wire.sessions[slow], wire.sessions[1 - slow]
+    events: list[Event] = []
+    while not (slow_session.ended and quick.ended):
+        quick.receive(slow_session.output())
+        wire.time += 1
+        said = b""
+        while data := quick.output():
+            said += data
+            wire.time += 1
+        slow_session.receive(said)
+        events += slow_session.events()
+    assert any(isinstance(event, InSync) for event in events)
 
 
 def test_equal_heads_of_ten_logs_are_seen_in_two_round_trips_and_1_kb() -> None:

@@ -95,17 +95,16 @@ class Link:
             sending.cancel()
             done = await asyncio.gather(receiving, sending, return_exceptions=True)
             failed = [one for one in done if isinstance(one, Exception) and not isinstance(one, OSError)]
-            await self._call(self.session.lost, str(failed[0]) if failed else None)
+            await self._call(self.session.lost, str(failed[0]) or repr(failed[0]) if failed else None)
             await self._farewell(reader, writer)
         return self._ended
 
     async def _receive(self, reader: asyncio.StreamReader) -> None:
         session, timing = self.session, self._timing
-        begun = time.monotonic()
+        left = timing.introduction  # for the peer: what our own disk takes does not count
         while not session.ended:
-            patience = timing.silence
-            if not self.connected:
-                patience = min(patience, begun + timing.introduction - time.monotonic())
+            patience = timing.silence if session.introduced else min(timing.silence, left)
+            begun = time.monotonic()
             try:
                 data = await asyncio.wait_for(reader.read(BUFFER_BYTES), max(patience, 0.0))
             except asyncio.TimeoutError:
@@ -115,6 +114,7 @@ class Link:
             except OSError as problem:
                 await self._call(session.lost, f"the connection was lost: {problem.strerror or problem}")
                 break
+            left -= time.monotonic() - begun
             if not data:
                 await self._call(session.lost)
                 break

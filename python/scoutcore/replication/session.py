@@ -236,6 +236,11 @@ class Session:
         return self._state == "ended"
 
     @property
+    def introduced(self) -> bool:
+        """Whether the peer has said who it is, and shown the secret if there is one."""
+        return self._state not in ("hello", "auth")
+
+    @property
     def waiting(self) -> float | None:
         """When :meth:`output` has something even if nothing happens, by ``now``."""
         return None if self._owed_since is None else self._owed_since + _ACK_SECONDS
@@ -383,11 +388,14 @@ class Session:
             self._said_synced = True
             self._say(Synced())
         if self._heard_synced and self._said_synced:
-            if not self._in_sync:
-                self._in_sync = True
-                self._events += [self.progress, InSync()]
+            self._note_sync()
             if not self._live and not self._owed and self._all_acknowledged:
                 self._say_bye()
+
+    def _note_sync(self) -> None:
+        if not self._in_sync:
+            self._in_sync = True
+            self._events += [self.progress, InSync()]
 
     def _has_to_publish(self) -> bool:
         """Whether there is something that the peer may get, or is to be told of now."""
@@ -631,6 +639,8 @@ class Session:
         if isinstance(message, Failure):
             self._failure(message)
         elif isinstance(message, Bye):
+            if self._heard_synced and self._said_synced:
+                self._note_sync()
             self._say_bye()
             self._end(None, message.again)
         elif self._state == "hello":
