@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -325,7 +326,8 @@ def test_ctrl_c_says_exactly_what_is_stored(tmp_path: Path) -> None:
         command("ingest", path, "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdin
-    process.stdin.write(b"".join(line(t=number) for number in range(1000)))
+    # Each has another text, so that no codec makes the log short.
+    process.stdin.write(b"".join(line(t=number, data=Random(number).randbytes(9).hex()) for number in range(1000)))
     process.stdin.flush()
     end = time.monotonic() + 20
     while not _log_bytes(path) > 4000 and time.monotonic() < end:
