@@ -187,7 +187,9 @@ class _Files:
         """Frames of the open file behind change *after*; none where it ends before."""
         assert self._file
         handle = self._file.fileno()
-        limit = packed.size if self._first == packed.file else os.fstat(handle).st_size
+        limit = os.fstat(handle).st_size
+        if self._first == packed.file:
+            limit = min(limit, packed.size)  # it may have lost its end
         size = _RUN_BYTES
         while self._offset < limit:
             data = os.pread(handle, min(size, limit - self._offset), self._offset)
