@@ -130,8 +130,9 @@ class _Repair:
         if log.packed.last <= log.base:
             return
         found = checking.verify_files(log, path, log.packed, self._progress)
-        gaps = _gaps(found.damages, log.packed.last, log.gaps, shown=True)
-        self._result.damages += found.damages
+        damages = _unproven(found)
+        gaps = _gaps(damages, log.packed.last, log.gaps, shown=True)
+        self._result.damages += damages
         if gaps == log.gaps:
             return
         log.gaps = gaps
@@ -228,7 +229,7 @@ class _Repair:
                 self._result.messages.append(str(found.damages[-1]))
                 _set_aside(path, found.position)
         elif before.last > log.base:
-            damages = checking.verify_files(log, path, before, self._progress).damages
+            damages = _unproven(checking.verify_files(log, path, before, self._progress))
         if found and found.first is not None:
             first = int(changes.files_of(path)[0].stem)
             log.base = first - 1
@@ -298,6 +299,15 @@ def _known(old: dict[bytes, bytes]) -> dict[bytes, Log]:
             log.gaps = Gap.load(old.get(keys.GAPS + uuid))
             logs.append(log)
     return {log.uuid: log for log in sorted(logs, key=lambda log: log.number)}
+
+
+def _unproven(found: Verified) -> list[Damage]:
+    """What cannot be used: where the open interval lost its end, nothing tells whether the rest of it is right."""
+    begin = found.open_first
+    return [
+        one if begin is None or one.first is None else one._replace(first=min(one.first, begin))
+        for one in found.damages
+    ]
 
 
 def _gaps(damages: list[Damage], last: int, before: list[Gap], *, shown: bool) -> list[Gap]:

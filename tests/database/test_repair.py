@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import random
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ import scoutcore
 from scoutcore import packer, repairing, restoring
 from scoutcore.changes import Writer, files_of
 from scoutcore.database import Database
-from scoutcore.errors import NotFoundError, StorageError
+from scoutcore.errors import CorruptError, NotFoundError, StorageError
+from scoutcore.source import Cursor
 from scoutcore.store.leveldb import LevelDBStore
 from tests.database.logs import files_of as all_files
 
@@ -297,3 +299,28 @@ def test_files_that_are_gone_come_again(path: Path, tmp_path: Path, monkeypatch:
         now = all_files(path)
         assert {name: now[name] for name in files} == files
         assert db.verify(views=True).ok
+
+
+@pytest.mark.parametrize("size", [1, 7, 3_000])
+def test_the_newest_file_that_lost_its_end_comes_again(path: Path, tmp_path: Path, size: int) -> None:
+    """No digest tells whether the rest of its open interval is right: all of that is asked for."""
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key=KEY, name="one")
+        fill(db)
+        db.pack()
+        whole, files, log = contents(db), all_files(path), db.id
+        db.export_changes(tmp_path / "stick")
+    last = files_of(path / "changes" / log)[-1]
+    os.truncate(last, last.stat().st_size - size)
+    result = scoutcore.repair(path)
+    assert result.missing > 1
+    with scoutcore.open(path, pack=False) as db:
+        (held,) = [one for one in db._logs.by_number if one.gaps]
+        with closing(Cursor(db._logs, held, path / "changes", held.head - 1)) as cursor, pytest.raises(CorruptError):
+            cursor.read(held.head, 1)
+        taken = db.import_changes(tmp_path / "stick")
+        assert (taken.new, taken.gaps, taken.problems) == (result.missing, [], [])
+        db.pack()
+        assert contents(db)["dump"] == whole["dump"]
+        assert db.verify(views=True).ok
+    assert all_files(path)[str(last.relative_to(path))] == files[str(last.relative_to(path))]

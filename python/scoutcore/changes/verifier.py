@@ -68,6 +68,8 @@ class Verified(NamedTuple):
     damages: list[Damage]
     position: Position
     """Where the last change ends that can be read."""
+    open_first: int | None = None
+    """The first change behind the last check; None: there is nothing behind it."""
 
 
 def verify(source: str | os.PathLike[str], progress: Progress | None = None) -> Verified:
@@ -161,7 +163,16 @@ class Verifier:
             position = Position(last, number, size, interval, self._digest or bytes(DIGEST_BYTES), head)
         tail = len(self._tail)
         return Verified(
-            self._uuid, self._first, last, self._bytes, self._intervals, tail, head, self._damages, position
+            self._uuid,
+            self._first,
+            last,
+            self._bytes,
+            self._intervals,
+            tail,
+            head,
+            self._damages,
+            position,
+            self._tail_first if tail else None,
         )
 
     def _head(self) -> bytes:
