@@ -161,6 +161,20 @@ class Logs:
             if not whole or last != log.head:
                 yield log, last
 
+    def emptied_gaps(self) -> Iterator[tuple[Log, list[Gap]]]:
+        """The logs of whose gaps less has come again than their record says, and these gaps as they are."""
+        for log in self.by_number:
+            gaps = []
+            for gap in log.gaps:
+                have = gap.first - 1
+                for first, last, _, _ in self.chunks(log, gap.first):
+                    if first != have + 1 or last > gap.have:
+                        break
+                    have = last
+                gaps.append(gap._replace(have=have))
+            if gaps != log.gaps:
+                yield log, gaps
+
     def cut(self, log: Log, last: int) -> dict[bytes, bytes | None]:
         """The puts that cut *log* off behind change *last*."""
         puts: dict[bytes, bytes | None] = {key: None for _, _, key, _ in self.chunks(log, last + 1)}

@@ -37,13 +37,6 @@ BUILT: Final = "db.built"
 """A LevelDB that was built anew, whole, while it is about to take the place of the old one."""
 _MENDING: Final = keys.META + b"mending"
 """There while a database is being mended: what there is to say of it."""
-_REPAIR: Final = """
-import sys, plyvel
-plyvel.repair_db(sys.argv[1])
-with plyvel.DB(sys.argv[1]) as db:
-    # Until then a single read may find something older than what a scan does. Without bounds plyvel compacts nothing.
-    db.compact_range(start=b"\\0", stop=b"\\xff")
-"""
 _log = logging.getLogger("scoutcore")
 
 
@@ -63,7 +56,8 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
             restored = _restore_rules(store, directory)
             _end_fork(store, directory)
             _read_more(store, directory)
-            if begun is None and not any(Logs(store, directory.identity).holes()):
+            logs = Logs(store, directory.identity)
+            if begun is None and not any(chain(logs.holes(), logs.emptied_gaps())):
                 return store, _said(directory, restored + adopt(store, directory))
         except BaseException:
             store.close()
@@ -108,7 +102,7 @@ def _open_damaged(leveldb: Path) -> LevelDBStore:
     except DamagedError:
         pass
     # In a process of its own: LevelDB may end it.
-    command = [sys.executable, "-c", _REPAIR, str(leveldb)]
+    command = [sys.executable, "-m", "scoutcore.store.repair", str(leveldb)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (it is our own)
     if done.returncode:
         raise StorageError(f"LevelDB cannot repair {leveldb}: {done.stderr.strip()[-200:] or done.returncode}")
@@ -143,10 +137,17 @@ def _mend(store: LevelDBStore, directory: Directory, messages: list[str]) -> lis
     for log, last in holes:
         lost = max(log.head - last, 0)  # none, where the record is older than the changes
         messages.append(f"log {uuids.UUID(bytes=log.uuid)} was cut behind change {last}: {lost} changes are lost here")
+    emptied = list(logs.emptied_gaps())
+    for log, gaps in emptied:
+        lost = sum(gap.have - now.have for gap, now in zip(log.gaps, gaps, strict=True))
+        messages.append(f"log {uuids.UUID(bytes=log.uuid)}: {lost} changes that had come again are missing again")
     # Without this, views that are half built would be taken for whole ones after an interruption.
     store.write({_MENDING: "\n".join(messages).encode()}, sync=True)
     for log, last in holes:
         store.write(logs.cut(log, last), sync=True)
+    for log, gaps in emptied:
+        log.gaps = gaps
+        store.write({keys.GAPS + log.uuid: log.dump_gaps()}, sync=True)
     messages += dropping.settle(store, logs, directory.changes)
     messages += [
         f"log {uuids.UUID(bytes=log.uuid)}: readings of its changes {log.origin + 1} to {log.base} were dropped, "

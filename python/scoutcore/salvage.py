@@ -18,6 +18,7 @@ import plyvel
 
 from scoutcore import keys, multibuffer
 from scoutcore.errors import CodecError
+from scoutcore.store.repair import repair
 
 SECTIONS: Final = (keys.LOG_STATE, keys.PACKED, keys.GAPS, keys.META, keys.TROOP_UID, keys.LOG_SENSOR, keys.LOG_TROOP)
 """What cannot be built anew from changes files; in the order in which it is given."""
@@ -27,10 +28,10 @@ _PIECE: Final = 1024 * 1024
 def salvage(copy: Path) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of :data:`SECTIONS` that a damaged LevelDB in *copy*, which is changed, still yields.
 
-    First LevelDB's own repair is tried; where that ends its process, what can be read without. It may be nothing.
+    First it is repaired; where that ends its process, what can be read without. It may be nothing.
     """
-    for repair in ("repair", "read"):
-        command = [sys.executable, "-m", "scoutcore.salvage", str(copy), repair]
+    for how in ("repair", "read"):
+        command = [sys.executable, "-m", "scoutcore.salvage", str(copy), how]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:  # noqa: S603
             assert child.stdout
             items = multibuffer.unpack_stream(iter(partial(child.stdout.read, _PIECE), b""))
@@ -43,7 +44,7 @@ def salvage(copy: Path) -> Iterator[tuple[bytes, bytes]]:
 def main(path: str, how: str) -> None:
     """Write what there is to standard output."""
     if how == "repair":
-        plyvel.repair_db(path)
+        repair(Path(path))
     db = plyvel.DB(path, create_if_missing=False, paranoid_checks=False)
     out = sys.stdout.buffer
     for section in SECTIONS:

@@ -288,3 +288,67 @@ def test_a_changes_file_that_was_cut_is_said_and_not_filled_up(tmp_path: Path) -
             with pytest.raises(CorruptError, match="ends before what was packed"):
                 db.pack()
         assert file.read_bytes() == whole[:-10]
+
+
+def test_what_a_log_holds_is_believed_only_with_its_checksum(tmp_path: Path) -> None:
+    """Also where LevelDB has to be repaired, whose own repair compares none."""
+    path = tmp_path / "a.scout"
+    fill(path)
+    with scoutcore.open(path) as db:
+        before = dump(db)
+        db.report(1, 1, "r", "a right value", t=90)
+        db.report(1, 1, "r", "behind it", t=91)
+    log = max((path / "db").glob("*.log"))
+    data = log.read_bytes()
+    assert data.count(b"a right value") > 1
+    log.write_bytes(data.replace(b"a right value", b"a wrong value"))
+    (path / "db" / "CURRENT").unlink()
+    with scoutcore.open(path, pack=False) as db:
+        assert len(db.recovered) > 0
+        assert dump(db) == before
+        assert db.verify(views=True).ok
+    assert sorted(entry.name for entry in path.iterdir() if entry.name.startswith("db")) == ["db", "db.damaged-1"]
+
+
+def some_of(found: list[bytes], where: str) -> list[bytes]:
+    """A third of the chunks: those at the front, in the middle or at the end."""
+    begin = {"front": 0, "middle": len(found) // 3, "end": len(found) - len(found) // 3}[where]
+    return found[begin : begin + len(found) // 3]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("where", ["front", "middle", "end"])
+def test_chunks_that_are_gone_are_not_served_and_come_again(tmp_path: Path, where: str, packed: bool) -> None:
+    """Of each of two logs, one of them a peer's: it is cut where it has a hole, and the peer has what is missing."""
+    path, other_path = tmp_path / "a.scout", tmp_path / "b.scout"
+    fill(path, 3)
+    with scoutcore.open(other_path, pack=False) as other, other.serve("tcp://127.0.0.1:0") as server:
+        (url,) = server.addresses
+        with scoutcore.open(path, pack=False) as db:
+            db.sync(url).wait()
+            if packed:
+                db.pack()
+            for number in range(9):
+                other.report(1, 2, "theirs", number)
+                db.report(1, 2, "ours", number)
+                db.sync(url).wait()
+            expected, logs = dump(db), {log.log: log.head for log in db.stats().logs}
+        found = sorted(chunks(path), key=lambda key: (key[2:18], keys.parse_log_chunk(key)[0]))
+        with plyvel.DB(str(path / "db")) as leveldb:
+            for log in {key[2:18] for key in found}:
+                for key in some_of([key for key in found if key[2:18] == log], where):
+                    leveldb.delete(key)
+        with scoutcore.open(path, pack=False) as db:
+            assert sum("was cut behind change" in message for message in db.recovered) == len(logs) == 2
+            assert len(dump(db)) < len(expected)
+            assert db.verify(views=True).ok
+            db.report(1, 2, "ours", "after it")
+            db.sync(url).wait()
+            assert {log.log: log.head for log in db.stats().logs}.items() >= logs.items()
+            assert dump(db) == dump(other)
+            assert len(dump(db)) == len(expected) + 1
+            db.pack()
+            assert db.verify(views=True).ok
+        with scoutcore.open(path, pack=False) as db:
+            assert db.recovered == []
+            assert dump(db) == dump(other)

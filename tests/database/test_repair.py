@@ -324,3 +324,31 @@ def test_the_newest_file_that_lost_its_end_comes_again(path: Path, tmp_path: Pat
         assert contents(db)["dump"] == whole["dump"]
         assert db.verify(views=True).ok
     assert all_files(path)[str(last.relative_to(path))] == files[str(last.relative_to(path))]
+
+
+def test_what_had_come_again_and_is_gone_once_more(path: Path, tmp_path: Path) -> None:
+    """LevelDB lost a chunk that filled a gap, but not the record of it: it is asked for once more."""
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key=KEY, name="one")
+        fill(db)
+        db.pack()
+        whole, files, log = contents(db), all_files(path), db.id
+        db.export_changes(tmp_path / "stick")
+    damage(files_of(path / "changes" / log)[0], 100_000)
+    missing = scoutcore.repair(path).missing
+    with scoutcore.open(path, pack=False) as db:
+        assert db.import_changes(tmp_path / "stick").new == missing
+        (held,) = [one for one in db._logs.by_number if one.gaps]
+        first, _, key, _ = next(db._logs.chunks(held, held.gaps[0].first))
+        assert first == held.gaps[0].first
+        db._store.write({key: None}, sync=True)
+    with scoutcore.open(path, pack=False) as db:
+        assert db.recovered[-1] == f"log {log}: {missing} changes that had come again are missing again"
+        (held,) = [one for one in db._logs.by_number if one.gaps]
+        assert held.missing == missing
+        assert db.import_changes(tmp_path / "stick").new == missing
+        db.pack()
+        assert contents(db)["dump"] == whole["dump"]
+        assert db.verify(views=True).ok
+    now = all_files(path)
+    assert {name: now[name] for name in files} == files
