@@ -242,6 +242,20 @@ static size_t text_most(const reader *r, const point *p)
     return r->numbers ? r->most : p->end - p->start;
 }
 
+/* memcpy, without a call where there is little to copy. */
+static inline void copy_short(uint8_t *out, const uint8_t *in, size_t size)
+{
+    if (size >= sizeof(uint64_t) && size <= 2 * sizeof(uint64_t)) {
+        memcpy(out, in, sizeof(uint64_t));
+        memcpy(out + size - sizeof(uint64_t), in + size - sizeof(uint64_t), sizeof(uint64_t));
+    } else if (size < sizeof(uint64_t)) {
+        for (size_t i = 0; i < size; i++)
+            out[i] = in[i];
+    } else {
+        memcpy(out, in, size);
+    }
+}
+
 /* Writes the text of p, which is the last point read or comes behind the last one that was written; returns its bytes. */
 static size_t text_put(reader *r, const point *p, uint8_t *out)
 {
@@ -252,12 +266,12 @@ static size_t text_put(reader *r, const point *p, uint8_t *out)
     size_t size = 0;
     const uint8_t *piece = r->in + r->skeleton;
     for (size_t k = 0; k < r->holes; k++) {
-        memcpy(out + size, piece, r->pieces[k]);
+        copy_short(out + size, piece, r->pieces[k]);
         size += r->pieces[k];
         piece += r->pieces[k] + 1;
         size += number_text(out + size, column_at(&r->columns[k], p->row), r->formats[k]);
     }
-    memcpy(out + size, piece, r->pieces[r->holes]);
+    copy_short(out + size, piece, r->pieces[r->holes]);
     return size + r->pieces[r->holes];
 }
 
@@ -557,7 +571,7 @@ sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *start
             before = p.t;
             if (p.t < from || p.t > to)
                 continue;
-            if (room - size < prefix_len + MSGPACK_POINT + text_most(&r, &p) || found == UINT32_MAX)
+            if (room - size < prefix_len + MSGPACK_POINT + text_most(&r, &p))
                 return wrong(at, i, SC_ROOM);
             size += msgpack_put(out + size, &r, &p, prefix, prefix_len);
             found++;

@@ -46,6 +46,32 @@ bool format_ok(uint8_t format)
     return zeros <= ONE_LEFT && zeros <= decimals && decimals <= MAX_DECIMALS;
 }
 
+/* Takes so many digits off the end of *number and writes them before end; returns where they begin. */
+static uint8_t *digits_put(uint8_t *end, uint64_t *number, unsigned digits)
+{
+    static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+                                "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    for (; digits > 1; digits -= 2) {
+        end -= 2;
+        memcpy(end, pairs + *number % 100 * 2, 2);
+        *number /= 100;
+    }
+    if (digits == 1) {
+        *--end = (uint8_t)('0' + *number % 10);
+        *number /= 10;
+    }
+    return end;
+}
+
+/* How many digits a number has; 0 has one. */
+static unsigned digits_of(uint64_t number)
+{
+    unsigned digits = 1;
+    for (; number >= 10000; number /= 10000)
+        digits += 4;
+    return digits + (number >= 10) + (number >= 100) + (number >= 1000);
+}
+
 size_t number_text(uint8_t *out, uint64_t number, uint8_t format)
 {
     unsigned zeros = format >> 5, decimals = format & DECIMALS, least = zeros == ALL ? decimals : zeros - 1;
@@ -53,18 +79,15 @@ size_t number_text(uint8_t *out, uint64_t number, uint8_t format)
     uint64_t left = negative ? 0 - number : number;
     for (; decimals > least && left % 10 == 0; decimals--)
         left /= 10;
-    uint8_t digits[MAX_NUMBER_BYTES];
-    size_t first = sizeof digits, size = 0;
-    for (unsigned i = 0; i <= decimals || left > 0; i++) {
-        if (i == decimals && i > 0)
-            digits[--first] = '.';
-        digits[--first] = (uint8_t)('0' + left % 10);
-        left /= 10;
-    }
+    unsigned digits = digits_of(left), whole = digits > decimals ? digits - decimals : 1;
+    size_t size = negative + whole + (decimals > 0) + decimals;
+    uint8_t *end = digits_put(out + size, &left, decimals);
+    if (decimals > 0)
+        *--end = '.';
+    digits_put(end, &left, whole);
     if (negative)
-        out[size++] = '-';
-    memcpy(out + size, digits + first, sizeof digits - first);
-    return size + sizeof digits - first;
+        out[0] = '-';
+    return size;
 }
 
 /* ---- writing columns ---- */

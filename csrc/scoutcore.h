@@ -252,7 +252,7 @@ typedef struct sc_clock {
 sc_status sc_blocks_shared(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                            sc_clock *scratch, size_t room, uint8_t *shared, size_t *at);
 
-/* Writes the points of blocks in[starts[i]..ends[i]] with a time from from up to to, to included, as a msgpack array;
+/* Writes the points, below 2^32, of blocks in[starts[i]..ends[i]] with a time from from up to to, to included, as a msgpack array;
  * each point is prefix (the head of its own array, and what the caller puts first), t, data as bytes, and boot and ms or
  * nil. room: at least 5; what sc_blocks_count has for texts and 32 + prefix_len for each of its points more are enough.
  * *at: bytes written; 0: a block does not begin after the one before it has ended. Failures as of sc_blocks_decode. */

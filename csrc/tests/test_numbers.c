@@ -304,6 +304,7 @@ static void wrong(void)
         {"01 05 02 01 00", SC_POINT_SIZE, 5},
         {"01 05 02 01 00 39 00", SC_COLUMN, 5},
         {"01 05 02 01 00 00", SC_POINT_SIZE, 6},
+        {"01 05 02 01 00 00 80", SC_POINT_SIZE, 6},
         {"01 05 02 01 00 00" LONG, SC_VARINT, 6},
         {"01 05 02 01 00 40", SC_POINT_SIZE, 6},
         {"01 05 02 01 00 40 00", SC_POINT_SIZE, 7},
@@ -424,6 +425,9 @@ static void numbers_are(const char *lines, bool good, const char *want)
         SAME(said.data, said.len, exact(want, strlen(want)));
     }
     starts[0] = len + 1;
+    CHECK(!sc_texts_numbers(in.data, in.len, starts, ends, count, values, number_starts, number_ends, same));
+    starts[0] = 0;
+    ends[0] = len + 1;
     CHECK(!sc_texts_numbers(in.data, in.len, starts, ends, count, values, number_starts, number_ends, same));
 }
 

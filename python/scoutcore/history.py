@@ -13,7 +13,7 @@ import msgspec
 
 from scoutcore import codec, keys
 from scoutcore.blocks import head_size, hidden_of
-from scoutcore.codec import cut
+from scoutcore.codec import cut, cut_texts
 from scoutcore.codec.columns import PointColumns, offsets_of
 from scoutcore.codec.constants import INT64_MAX
 from scoutcore.model import Point
@@ -26,6 +26,7 @@ if codec.backend == "c":
     from scoutcore.codec import native
 
 _decode_points = msgspec.msgpack.Decoder(list[Point]).decode
+_encode = msgspec.msgpack.Encoder().encode
 _first_byte = itemgetter(0)
 
 _RUN_BYTES: Final = 256 * 1024
@@ -71,7 +72,7 @@ class History:
             return iter(())
         reverse = self._reverse
         parts = self._in_order(series, _whole_points(series))
-        points = chain.from_iterable(_points(series, part, reverse) for part in parts)
+        points = chain.from_iterable(map(_points, repeat(series), parts, repeat(reverse)))
         return points if self._limit is None else islice(points, self._limit)
 
     def columns(self) -> Iterator[PointColumns]:
@@ -107,7 +108,7 @@ class History:
             parts = [np.frombuffer(getattr(chunk, name), kind) for chunk in chunks]
             return np.concatenate(parts) if parts else np.empty(0, kind)
 
-        texts = [text.decode() for chunk in chunks for text in cut(chunk.data, chunk.starts, chunk.ends)]
+        texts = [text for chunk in chunks for text in cut_texts(chunk.data, chunk.starts, chunk.ends)]
         return {
             "t": join("t", "int64").view("datetime64[us]"),
             "boot": join("boot", "uint64"),
@@ -210,20 +211,22 @@ class History:
     def _merge(self, run: _Run, start: int, end: int, next_t: int) -> tuple[PointColumns, _Run]:
         """The points of *run* from *start* to *end*, and the blocks that reach *next_t*."""
         values = [value for _, value in run]
-        hidden = [hidden_of(value) for value in values]
+        plain = not any(map(_first_byte, values))  # nothing is hidden
+        heads: Iterator[int] = repeat(1) if plain else map(head_size, values)
         offsets = offsets_of(map(len, values))
-        starts = array("Q", map(int.__add__, offsets, map(head_size, values)))
+        starts = array("Q", map(int.__add__, offsets[:-1], heads))
         firsts, _, points = codec.decode_blocks(b"".join(values), starts, offsets[1:])
-        lasts = [points.t[behind - 1] for behind in firsts[1:]]
-        rest = [block for block, last in zip(run, lasts, strict=True) if last >= next_t]
+        t = points.t
+        if plain and all(t[first - 1] < t[first] for first in firsts[1:-1]):
+            return _slice(points, bisect_left(t, start), bisect_left(t, end)), run[-1:] if t[-1] >= next_t else []
+        rest = [block for block, behind in zip(run, firsts[1:], strict=True) if t[behind - 1] >= next_t]
+        hidden = [hidden_of(value) for value in values]
         places = [keys.parse_history(key) for key, _ in run]
-        if not any(hidden) and all(last < first_t for last, (first_t, _, _) in zip(lasts, places[1:], strict=False)):
-            return _slice(points, bisect_left(points.t, start), bisect_left(points.t, end)), rest
         order = [
-            (points.t[position], self._uuid_of(log), change, index, position)
+            (t[position], self._uuid_of(log), change, index, position)
             for number, (_, log, change) in enumerate(places)
             for index, position in enumerate(range(firsts[number], firsts[number + 1]))
-            if start <= points.t[position] < end and index not in hidden[number]
+            if start <= t[position] < end and index not in hidden[number]
         ]
         order.sort()
         return _take(points, [entry[4] for entry in order]), rest
@@ -242,7 +245,7 @@ def _whole_points(series: Series) -> _Take:
     """Makes points of blocks that lie one behind the other, hide none, and are decoded by C; else None."""
     if codec.backend != "c":
         return _no_points
-    prefix = msgspec.msgpack.encode([series.troop, series.uid, series.scout, series.report])
+    prefix = _encode([series.troop, series.uid, series.scout, series.report])
     prefix = bytes([prefix[0] + 4]) + prefix[1:]  # the array goes on with what C writes
 
     def take(run: _Run, start: int, end: int) -> list[Point] | None:

@@ -173,8 +173,8 @@ def last_point(record: bytes, troop: int, uid: str, scout: int, report: str) -> 
 
 def floor_and_span(record: bytes) -> tuple[int, int]:
     """Before when everything has expired, and the longest span of a block, in a row's record; µs."""
-    one = load_record(record)
-    return one.floor, one.span
+    one = decode_record(record)
+    return one.shown_floor(), one.span
 
 
 def counts(record: bytes) -> tuple[int, int]:

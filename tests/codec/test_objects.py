@@ -88,6 +88,18 @@ def test_cut(native, data, slices):
         assert native.cut(source, starts, ends) == columns.cut(source, starts, ends)
 
 
+@given(st.binary(max_size=6) | st.text(max_size=6).map(str.encode), st.lists(st.tuples(*[st.integers(0, 8)] * 2)))
+def test_cut_texts(native, data, slices):
+    def result(module):
+        try:
+            return module.cut_texts(data, starts, ends)
+        except UnicodeDecodeError as problem:
+            return str(problem)
+
+    starts, ends = (array("Q", [row[side] for row in slices]) for side in (0, 1))
+    assert result(native) == result(columns)
+
+
 @given(st.lists(contents), st.integers(0, 2))
 def test_pack_of_mixed_buffers(native, buffers, extra):
     kinds = [bytes, bytearray, memoryview]

@@ -31,7 +31,7 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 """``"c"`` or ``"python"``."""
 
 if TYPE_CHECKING or backend == "python":
-    from scoutcore.codec.columns import cut, gather_changes, list_changes
+    from scoutcore.codec.columns import cut, cut_texts, gather_changes, list_changes
     from scoutcore.codec.numbers import text_numbers
     from scoutcore.codec.reference import (
         add_blocks,
@@ -60,6 +60,7 @@ else:
         add_blocks,
         add_point,
         cut,
+        cut_texts,
         decode_blocks,
         decode_changes,
         decode_varints,
@@ -88,6 +89,7 @@ __all__ = [
     "add_point",
     "backend",
     "cut",
+    "cut_texts",
     "decode_blocks",
     "decode_changes",
     "decode_varints",

@@ -194,6 +194,10 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fal
         """``shown_t`` of a record as it is stored."""
         return (self.shown_t ^ self.t) - _BIAS
 
+    def shown_floor(self) -> int:
+        """``floor`` of a record as it is stored."""
+        return self.floor - _BIAS
+
 
 class OwnVersion(msgspec.Struct, array_like=True, gc=False):
     """The beginning of a record."""
@@ -219,7 +223,7 @@ def load_record(data: bytes) -> Record:
     one = decode_record(data)
     one.low, one.shown_t = (one.low ^ one.t) - _BIAS, one.shown()
     one.t -= _BIAS
-    one.floor -= _BIAS
+    one.floor = one.shown_floor()
     return one
 
 
@@ -302,6 +306,11 @@ def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
     return list(map(bytes, map(view.__getitem__, map(slice, starts, ends))))
 
 
+def cut_texts(data: Buffer, starts: UInts, ends: UInts) -> list[str]:
+    """The slices of *data*, UTF-8, as ``str``, one per row; an absent one is empty."""
+    return list(map(bytes.decode, cut(data, starts, ends)))
+
+
 def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
     """See :meth:`ChangeColumns.from_objects`."""
     rows = list(changes)
@@ -325,7 +334,7 @@ def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
 def list_changes(columns: ChangeColumns) -> list[Change]:
     """See :meth:`ChangeColumns.to_objects`."""
     subsets = map(_Texts({b"": None}).__getitem__, cut(columns.subset_data, columns.subset_starts, columns.subset_ends))
-    keys = map(bytes.decode, cut(columns.key_data, columns.key_starts, columns.key_ends))
+    keys = cut_texts(columns.key_data, columns.key_starts, columns.key_ends)
     values: Iterable[bytes | None] = cut(columns.value_data, columns.value_starts, columns.value_ends)
     if ABSENT in columns.value_starts:
         values = (None if start == ABSENT else value for start, value in zip(columns.value_starts, values, strict=True))

@@ -177,6 +177,16 @@ def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
         return columns_module.cut(data, starts, ends)
 
 
+def cut_texts(data: Buffer, starts: UInts, ends: UInts) -> list[str]:
+    """See :func:`scoutcore.codec.columns.cut_texts`."""
+    if len(starts) < _FEW:
+        return columns_module.cut_texts(data, starts, ends)
+    try:
+        return _objects(data, starts, ends, *_to_texts)
+    except (EncodeError, DecodeError):
+        return columns_module.cut_texts(data, starts, ends)
+
+
 def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
     """See :meth:`scoutcore.codec.columns.ChangeColumns.from_objects`: the columns point into the objects' msgpack."""
     rows = list(changes)
