@@ -352,7 +352,8 @@ class Session:
 
     def _fail(self, problem: Error) -> None:
         """End the session for a reason, and say so."""
-        if isinstance(problem, _AgainError):
+        # What is wrong after a split is so by what was known before it.
+        if isinstance(problem, _AgainError) or self._replica.splits != self._splits:
             self._say_bye(again=True)
             self._end(None, again=True)
             return
