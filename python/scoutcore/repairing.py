@@ -20,7 +20,7 @@ from scoutcore.changes import Damage, Position, Verified, Verifier
 from scoutcore.codec.columns import ChangeColumns
 from scoutcore.codec.constants import MARKER_BYTES
 from scoutcore.directory import Directory, sync_directory
-from scoutcore.errors import CorruptError, Error, NotFoundError, StorageError
+from scoutcore.errors import CorruptError, Error, FormatError, NotFoundError, StorageError
 from scoutcore.log import OWN, Gap, Log, Logs
 from scoutcore.recovery import BUILT, build, open_store
 from scoutcore.retention import Retention
@@ -92,6 +92,7 @@ class _Repair:
             shutil.rmtree(leftover, ignore_errors=True)
         if self._done.exists():
             self._replace()
+        self._rules()
         problem = self._problem()
         if problem is not None:
             self._result.messages.append(problem)
@@ -99,6 +100,16 @@ class _Repair:
             self._rebuild()
             self._replace()
         return self._result
+
+    def _rules(self) -> None:
+        """Put the file of rules aside where it cannot be read: opening has them from LevelDB."""
+        file = self._directory.retention
+        try:
+            Retention(file)
+        except FormatError as problem:
+            aside = _free(file)
+            file.rename(aside)
+            self._result.messages.append(f"{problem}: it is kept in {aside}")
 
     def _problem(self) -> str | None:
         """Note what is damaged in the files, and say why LevelDB cannot be used as it is; None: it can."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -352,3 +353,23 @@ def test_what_had_come_again_and_is_gone_once_more(path: Path, tmp_path: Path) -
         assert db.verify(views=True).ok
     now = all_files(path)
     assert {name: now[name] for name in files} == files
+
+
+def test_rules_that_cannot_be_read_are_those_that_were_applied_last(path: Path) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key=KEY, name="one")
+        fill(db, 0, 100)
+        db.expire(before=50)
+        before = list(db.dump())
+    rules = path / "retention.json"
+    whole = rules.read_bytes()
+    rules.write_bytes(whole[:-5])
+    with pytest.raises(scoutcore.errors.FormatError, match=r"retention\.json"):
+        scoutcore.open(path)
+    result = scoutcore.repair(path)
+    assert not result.rebuilt
+    assert "is kept in" in result.messages[0]
+    assert json.loads(rules.read_bytes()) == json.loads(whole)
+    assert (path / "retention.json.damaged-1").read_bytes() == whole[:-5]
+    with scoutcore.open(path, pack=False) as db:
+        assert list(db.dump()) == before

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from scoutcore import changes, checking, database, packer
+from scoutcore import changes, checking, database, packer, repairing
 from scoutcore.database import Database, Durability
 from scoutcore.directory import Directory
 from scoutcore.replication import chain, replica
@@ -24,8 +24,10 @@ SCOUTS = 3
 def make_small(interval: int = 700, file: int = 2_000, buffer: int = 65_536) -> None:
     """Let everything that has a size come to its end soon: intervals, changes files, LevelDB's memory."""
     packer.Writer = partial(changes.Writer, interval_bytes=interval, file_bytes=file)  # type: ignore[misc,assignment]
+    changes.Writer = packer.Writer  # type: ignore[misc]
     replica.Chain = partial(chain.Chain, interval_bytes=interval)  # type: ignore[misc,assignment]
     checking.Verifier = partial(changes.Verifier, interval_bytes=interval)  # type: ignore[misc,assignment,attr-defined]
+    repairing.Verifier = checking.Verifier  # type: ignore[misc,attr-defined]
     leveldb.WRITE_BUFFER_BYTES = buffer  # type: ignore[misc]
 
 
@@ -133,19 +135,24 @@ class Life:
     def sync(self, db: Database) -> None:
         """The peer stores something itself, and both give each other what they lack."""
         self._store(self.peer, self._readings(self.choose.randint(0, 3)))
-        for _ in range(5):
-            wire = Wire(self.peer, db, Options()).run()
-            problems = [one.message for side in (0, 1) for one in wire.of(side, Problem)]
-            ends = wire.of(0, Ended) + wire.of(1, Ended)
-            problems += [one.error for one in ends if one.error]
-            if problems:
-                raise SessionError("; ".join(problems))
-            if not any(one.again for one in ends):
-                return
+        exchange(self.peer, db)
 
     def reopen(self, db: Database) -> None:
         self.close()
         self.opened()
+
+
+def exchange(peer: Database, db: Database) -> None:
+    """Both give each other what they lack."""
+    for _ in range(5):
+        wire = Wire(peer, db, Options()).run()
+        problems = [one.message for side in (0, 1) for one in wire.of(side, Problem)]
+        ends = wire.of(0, Ended) + wire.of(1, Ended)
+        problems += [one.error for one in ends if one.error]
+        if problems:
+            raise SessionError("; ".join(problems))
+        if not any(one.again for one in ends):
+            return
 
 
 class SessionError(Exception):
