@@ -6,8 +6,9 @@ import logging
 import time
 import uuid as uuids
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from copy import copy
+from itertools import chain
 from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import Final
@@ -49,7 +50,6 @@ class Packer:
     def __init__(self, store: Store, directory: Path) -> None:
         self._store = store
         self._directory = directory
-        self._writers: dict[bytes, Writer] = {}
         self._passing = Lock()
         """Held for a whole pass."""
         self._lock = Lock()
@@ -81,7 +81,8 @@ class Packer:
         with self._passing:
             with self._changed:
                 self._fresh = 0
-            found = [(log.uuid, self.logs.stored_head(log)) for log in list(self.logs.by_number)]
+            grown = [log for log in list(self.logs.by_number) if log.gaps or log.packed.last < log.head]
+            found = [(log.uuid, self.logs.stored_head(log)) for log in grown]
             heads = {uuid: head for uuid, head in found if head}  # one that a failed commit began may be gone again
             self._store.publish()  # what was stored by then; what comes later waits for the next time
             packed = 0
@@ -112,36 +113,28 @@ class Packer:
                 raise ClosedError("the database is closed")
             log = self.logs.get(uuid)
             if log.gaps and not log.gap and not interrupted():
-                if uuid in self._writers:
-                    self._writers.pop(uuid).close()
                 restoring.restore(self._store, self.logs, log, self._directory)
 
     def _step(self, log: Log, head: int, interrupted: Callable[[], bool]) -> tuple[int, int]:
         """Pack some chunks of a log up to change *head*, record it, and drop them; the changes and their bytes."""
+        log.packed = self.logs.stored_position(log)  # a write that failed may have come through
+        size = 0
+        dropped: dict[bytes, bytes | None] = {}
+        runs = self._runs(log, head, interrupted, dropped)
+        run = next(runs, None)
+        if run is None:
+            return 0, 0
         try:
-            writer = self._writers.get(log.uuid)
-            if writer is None:
-                log.packed = self.logs.stored_position(log)  # a write that failed may have come through
-                path = self._directory / str(uuids.UUID(bytes=log.uuid))
-                writer = self._writers[log.uuid] = Writer(path, log.uuid, copy(log.packed))
-            size = 0
-            dropped: dict[bytes, bytes | None] = {}
-            for changes, frames in self._runs(log, head, interrupted, dropped):
-                writer.append(frames, changes)
-                size += len(frames)
-            if not dropped:
-                return 0, 0
-            writer.sync()
-            self._store.write({keys.PACKED + log.uuid: writer.position.dump(), **dropped}, sync=False)
-        except BaseException as problem:
-            # The writer may be ahead of what is recorded: a new one cuts that off.
-            if log.uuid in self._writers:
-                self._writers.pop(log.uuid).close()
-            if isinstance(problem, OSError):
-                raise StorageError(f"cannot pack into {self._directory}: {problem.strerror or problem}") from problem
-            raise
-        before = log.packed.last
-        log.packed = copy(writer.position)
+            path = self._directory / str(uuids.UUID(bytes=log.uuid))
+            with closing(Writer(path, log.uuid, copy(log.packed))) as writer:
+                for changes, frames in chain([run], runs):
+                    writer.append(frames, changes)
+                    size += len(frames)
+                writer.sync()
+        except OSError as problem:
+            raise StorageError(f"cannot pack into {self._directory}: {problem.strerror or problem}") from problem
+        self._store.write({keys.PACKED + log.uuid: writer.position.dump(), **dropped}, sync=False)
+        before, log.packed = log.packed.last, writer.position
         return log.packed.last - before, size
 
     def _runs(
@@ -258,9 +251,6 @@ class Packer:
     def stopped(self) -> Iterator[None]:
         """Nothing is packed meanwhile, and no file is open."""
         with self.pause(), self._lock:
-            for writer in self._writers.values():
-                writer.close()
-            self._writers.clear()
             yield
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -19,7 +20,8 @@ _PIECES: Final = 1024
 class Writer:
     """Appends a log's frames to its changes files, with keyframes and checks where the format wants them.
 
-    The files are a pure function of the log: it does not matter in how many steps they are written.
+    The files are a pure function of the log: it does not matter in how many steps they are written. A thread of its own
+    writes what was appended while the next is hashed.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class Writer:
         self._file: BinaryIO | None = None
         self._running = digest_of(position.digest)
         self._new_names = False
+        self._thread = ThreadPoolExecutor(1, "scoutcore changes file")
+        self._writing: Future[None] | None = None
         if position.file:
             self._file = (directory / file_name(position.file)).open("r+b", buffering=0)
             if self._file.seek(0, io.SEEK_END) < position.size:
@@ -57,7 +61,12 @@ class Writer:
                 raise CorruptError(f"{self._file.name}: the open interval is not what was packed", position.interval)
 
     def append(self, frames: bytes, changes: int) -> None:
-        """Append the frames of the next *changes* changes."""
+        """Append the frames of the next *changes* changes; the disk's refusal may be raised by a later call.
+
+        Raises:
+            OSError: the file system refuses.
+            CorruptError: *frames* are not so many changes.
+        """
         position = self.position
         found = codec.scan_frames(frames)
         if found.consumed != len(frames) or len(found.ids) != changes:
@@ -108,16 +117,17 @@ class Writer:
         self.position.file, self.position.size, self.position.interval = change, 0, 0
 
     def _flush(self, out: list[bytes | memoryview]) -> None:
-        while out:
+        """Let the thread write the pieces of *out*, once it has written those before."""
+        self._wait()
+        if out:
             assert self._file is not None
-            written = os.writev(self._file.fileno(), out[:_PIECES])
-            done = 0
-            while done < len(out) and written >= len(out[done]):
-                written -= len(out[done])
-                done += 1
-            if written:
-                out[done] = memoryview(out[done])[written:]
-            del out[:done]
+            self._writing = self._thread.submit(_write, self._file.fileno(), out.copy())
+            out.clear()
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing:
+            writing.result()
 
     def _head(self) -> bytes:
         """D of the last change."""
@@ -126,6 +136,7 @@ class Writer:
 
     def sync(self) -> None:
         """Make all that was appended safe against power loss; only from then on ``position`` says so."""
+        self._wait()
         self.position.head = self._head()
         if self._file:
             os.fdatasync(self._file.fileno())
@@ -139,7 +150,23 @@ class Writer:
             self._new_names = False
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what was not synced may be there or not."""
+        self._thread.shutdown()
         if self._file:
             self._file.close()
             self._file = None
+
+
+def _write(file: int, pieces: list[bytes | memoryview]) -> None:
+    begin = end = os.lseek(file, 0, os.SEEK_CUR)
+    while pieces:
+        written = os.writev(file, pieces[:_PIECES])
+        end += written
+        done = 0
+        while done < len(pieces) and written >= len(pieces[done]):
+            written -= len(pieces[done])
+            done += 1
+        if written:
+            pieces[done] = memoryview(pieces[done])[written:]
+        del pieces[:done]
+    os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_DONTNEED)  # begins to write it out: less is left to sync
