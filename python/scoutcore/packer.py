@@ -23,8 +23,8 @@ from scoutcore.store import Store
 
 _ENOUGH_BYTES: Final = 8 * 1024 * 1024
 """When so much is unpacked, the worker begins at once."""
-_STEP_BYTES: Final = 32 * 1024 * 1024
-"""Frames packed before the fact is recorded and their chunks are dropped."""
+_STEP_BYTES: Final = 128 * 1024 * 1024
+"""Frames packed before the fact is recorded and their chunks are dropped, which makes LevelDB compact what is left."""
 _RUN_BYTES: Final = 1024 * 1024
 """Frames written at a time."""
 _PATIENCE: Final = 10.0
