@@ -19,4 +19,11 @@ static inline size_t texts_size(size_t points, size_t size, size_t numbers)
     return points * (size + numbers * MAX_NUMBER_BYTES);
 }
 
+/* Sorts clocks by boot, then ms: in place, and never slow. */
+void clock_sort(sc_clock *clocks, size_t count);
+
+/* The ms of a block's readings, sorted, each with its row: {ms, row}. Returns how many; 0 where the block is wrong, or has
+ * more than room. */
+size_t block_readings(const uint8_t *in, size_t start, size_t end, sc_clock *readings, size_t room);
+
 #endif

@@ -450,8 +450,7 @@ static void clock_sink(sc_clock *heap, size_t i, size_t count)
     heap[i] = moved;
 }
 
-/* A heap sort: in place, and never slow. */
-static void clock_sort(sc_clock *heap, size_t count)
+void clock_sort(sc_clock *heap, size_t count)
 {
     for (size_t i = count / 2; i > 0; i--)
         clock_sink(heap, i - 1, count);
@@ -511,6 +510,28 @@ sc_status sc_blocks_shared(const uint8_t *in, size_t len, const uint64_t *starts
     }
     *at = count;
     return SC_OK;
+}
+
+size_t block_readings(const uint8_t *in, size_t start, size_t end, sc_clock *readings, size_t room)
+{
+    size_t count = 0, at;
+    reader r;
+    point p;
+    bool rising = true;
+    if (block_open(&r, in, start, end, &at) != SC_OK)
+        return 0;
+    while (block_more(&r)) {
+        if (block_next(&r, &p, &at) != SC_OK || count == room)
+            return 0;
+        if (p.flags != CLOCKED)
+            continue;
+        readings[count] = (sc_clock){p.ms, p.row};
+        rising = rising && (count == 0 || readings[count - 1].boot < p.ms);
+        count++;
+    }
+    if (!rising)
+        clock_sort(readings, count);
+    return count;
 }
 
 /* ---- points as msgpack ---- */

@@ -102,8 +102,9 @@ sc_status sc_point_add(const sc_point *p, const uint8_t *key, size_t key_len, co
                     record_len, record_offsets, uuids,      logs,           newest};
     uint32_t row_of = 0, change = p->change, version = p->to;
     sc_row scratch;
+    uint64_t recent[SC_RECENT];
     size_t begin = PAIR_HEAD + size;
-    status = sc_rows_add(&rows, made, size, &start, &end, &s, &row_of, &change, &version, 1, log, &scratch, deferred,
+    status = sc_rows_add(&rows, made, size, &start, &end, &s, &row_of, &change, &version, 1, log, &scratch, recent, deferred,
                          out + begin, room - begin, at);
     *at = status == SC_OK ? begin + *at : 0;
     return status;

@@ -1,14 +1,17 @@
 /* The views of blocks: what a row's record becomes, and what is put beside it. See scoutcore.h. */
-#include "internal.h"
+#include "recent.h"
 
-#define NUMBERS 18 /* of a record; the last value's data is behind them */
-#define RECORD (3 + 9 * NUMBERS + 5) /* the most bytes of a record beside that data */
+#define NUMBERS 18 /* of a record; recent readings and the last value's data are behind them */
+#define RECORD (3 + 9 * NUMBERS + 3 + RECENT_BYTES + 5) /* the most bytes of a record beside that data */
 #define PLACE  16  /* what follows a row in the key of a block */
 #define CLOCK_PLACE 24
 #define CLOCK_ENTRY 16
+#define HIDDEN_HEAD 5
 #define STRING_HEAD 5
 #define ARRAY_HEAD  5
 #define BIAS (UINT64_C(1) << 63)
+#define MAX_ENTRIES 4 /* of a block in the clock index, and */
+#define MAX_HIDDEN  64 /* points of it that are hidden, unless somebody else puts it */
 
 enum { MSGPACK_BYTES = 0xc4, MSGPACK_UINT = 0xcc }; /* the tags for 1 byte; those for 2, 4 and 8 follow */
 
@@ -67,9 +70,10 @@ static bool uint_get(const uint8_t *in, size_t end, size_t *at, uint64_t limit, 
     return *n <= limit;
 }
 
-static const uint8_t record_head[] = {0xdc, 0, NUMBERS + 1}; /* an array of so many */
+static const uint8_t record_head[] = {0xdc, 0, NUMBERS + 2}; /* an array of so many */
 
-static bool record_read(const sc_rows *rows, size_t r, sc_row *row)
+/* recent: room for SC_RECENT. */
+static bool record_read(const sc_rows *rows, size_t r, sc_row *row, uint64_t *recent)
 {
     static const uint64_t limits[NUMBERS] = {
         UINT8_MAX,  UINT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
@@ -79,6 +83,7 @@ static bool record_read(const sc_rows *rows, size_t r, sc_row *row)
     memset(row, 0, sizeof *row);
     row->flags = EMPTY;
     row->floor = INT64_MIN;
+    row->recent = recent;
     if (!slice_ok(start, stop, rows->records_len) ||
         !slice_ok(rows->suffix_offsets[r], rows->suffix_offsets[r + 1], rows->suffixes_len))
         return false;
@@ -90,6 +95,10 @@ static bool record_read(const sc_rows *rows, size_t r, sc_row *row)
     for (size_t i = 0; i < NUMBERS; i++)
         if (!uint_get(in, end, &at, limits[i], &n[i]))
             return false;
+    if (!tagged_get(in, end, &at, MSGPACK_BYTES, 3, &size) || size > end - at ||
+        !recent_read(row, in + at, (size_t)size))
+        return false;
+    at += (size_t)size;
     if (!tagged_get(in, end, &at, MSGPACK_BYTES, 3, &size) || size != end - at)
         return false;
     row->flags = (uint8_t)n[0];
@@ -141,6 +150,11 @@ static size_t record_put(uint8_t *out, const sc_row *row)
     memcpy(out, record_head, sizeof record_head);
     for (size_t i = 0; i < NUMBERS; i++)
         uint_put(out, &size, n[i]);
+    uint8_t recent[RECENT_BYTES];
+    size_t recent_size = recent_put(recent, row);
+    tagged_put(out, &size, MSGPACK_BYTES, recent_size);
+    memcpy(out + size, recent, recent_size);
+    size += recent_size;
     tagged_put(out, &size, MSGPACK_BYTES, row->data_len);
     return size;
 }
@@ -168,21 +182,72 @@ static bool is_last(const sc_rows *rows, const sc_row *row, int64_t low, int64_t
     return at.change != row->change ? at.change > row->change : index > row->index;
 }
 
-/* Whether none of the block's readings can have been heard before; the row's greatest clock becomes that of both. */
-static bool clock_follows(sc_row *row, const sc_summaries *s, size_t i)
+/* What is found in a block's clocks. */
+typedef struct clocks {
+    sc_clock readings[SC_MAX_COLUMN]; /* {ms, row}, sorted */
+    size_t count;
+    uint64_t low[MAX_ENTRIES], high[MAX_ENTRIES]; /* ms of its entries in the clock index */
+    size_t entries;
+    uint32_t hidden[MAX_HIDDEN]; /* rows, rising, of readings that stand in it before */
+    size_t hides;
+} clocks;
+
+/* Its entries and what is hidden; false: they are too many, or the block's last point is hidden. */
+static bool clocks_sort_out(clocks *c, uint64_t points)
 {
+    for (size_t k = 0; k < c->count; k++) {
+        uint64_t ms = c->readings[k].boot, row = c->readings[k].ms;
+        if (k > 0 && ms == c->readings[k - 1].boot) {
+            if (c->hides == MAX_HIDDEN || row == points - 1)
+                return false;
+            size_t i = c->hides++;
+            for (; i > 0 && c->hidden[i - 1] > row; i--)
+                c->hidden[i] = c->hidden[i - 1];
+            c->hidden[i] = (uint32_t)row;
+        }
+        if (k == 0 || ms - c->low[c->entries - 1] > SC_CLOCK_RANGE) {
+            if (c->entries == MAX_ENTRIES)
+                return false;
+            c->low[c->entries++] = ms;
+        }
+        c->high[c->entries - 1] = ms;
+    }
+    return true;
+}
+
+/* Whether none of the block's readings can have been heard before; the row's greatest clock becomes that of both. */
+static bool clocks_take(sc_row *row, const uint8_t *in, uint64_t start, uint64_t end, const sc_summaries *s, size_t i,
+                        clocks *c)
+{
+    c->count = c->entries = c->hides = 0;
     if (s->clocks[i] == 0)
         return true;
-    bool ever = row->flags & CLOCKED_EVER;
-    bool above = !ever || clock_less(row->max_boot, row->max_ms, s->min_boot[i], s->min_ms[i]);
-    bool rises = !ever || clock_less(row->max_boot, row->max_ms, s->max_boot[i], s->max_ms[i]);
-    if (rises) {
-        row->max_boot = s->max_boot[i];
-        row->max_ms = s->max_ms[i];
+    uint64_t boot = s->max_boot[i], min_ms = s->min_ms[i], max_ms = s->max_ms[i];
+    bool ever = row->flags & CLOCKED_EVER, one_boot = s->min_boot[i] == boot;
+    bool above = !ever || clock_less(row->max_boot, row->max_ms, s->min_boot[i], min_ms);
+    bool fresh = one_boot && (above || (row->kept && boot == row->max_boot && min_ms >= row->from));
+    if (above && one_boot && s->clocks[i] == 1 && max_ms - min_ms <= SC_CLOCK_RANGE && !row->kept) {
+        c->low[0] = min_ms;
+        c->high[0] = max_ms;
+        c->entries = 1;
+    } else {
+        if (one_boot && (fresh || row->kept))
+            c->count = block_readings(in, (size_t)start, (size_t)end, c->readings, SC_MAX_COLUMN);
+        fresh = fresh && c->count > 0 && clocks_sort_out(c, s->counts[i]) &&
+                (above || !recent_has(row, c->readings, c->count));
+    }
+    if (row->kept && boot > row->max_boot) /* there is nothing of this boot yet */
+        row->from = row->recents = 0;
+    if (!ever || clock_less(row->max_boot, row->max_ms, boot, max_ms)) {
+        row->max_boot = boot;
+        row->max_ms = max_ms;
     }
     row->flags |= CLOCKED_EVER;
-    return above && s->clocks[i] == 1 && s->min_boot[i] == s->max_boot[i] &&
-           s->max_ms[i] - s->min_ms[i] <= SC_CLOCK_RANGE;
+    if (row->kept && c->count > 0 && boot == row->max_boot)
+        recent_add(row, c->readings, c->count);
+    else if (!fresh && c->count == 0)
+        recent_start(row);
+    return fresh;
 }
 
 static void last_take(const sc_rows *rows, sc_row *row, const sc_summaries *s, size_t i, place at)
@@ -220,37 +285,48 @@ static void key_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, cha
     out[(*at)++] = 0;
 }
 
-static size_t puts_size(const sc_rows *rows, size_t r, uint64_t block)
+static size_t puts_size(const sc_rows *rows, size_t r, uint64_t block, size_t hides, size_t entries)
 {
     size_t key = STRING_HEAD + 2 + (size_t)(rows->suffix_offsets[r + 1] - rows->suffix_offsets[r]);
-    return key + PLACE + STRING_HEAD + 1 + (size_t)block + key + CLOCK_PLACE + STRING_HEAD + CLOCK_ENTRY;
+    size_t hidden = hides ? HIDDEN_HEAD + 4 * hides : 1;
+    return key + PLACE + STRING_HEAD + hidden + (size_t)block + entries * (key + CLOCK_PLACE + STRING_HEAD + CLOCK_ENTRY);
 }
 
-static uint32_t puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, sc_row *row, const uint8_t *in,
-                         uint64_t start, uint64_t end, const sc_summaries *s, size_t i, place where)
+static void hidden_put(uint8_t *out, size_t *at, const clocks *c)
+{
+    out[(*at)++] = c->hides > 0;
+    if (c->hides == 0)
+        return;
+    number_put(out, at, c->hides, 4);
+    for (size_t i = 0; i < c->hides; i++)
+        number_put(out, at, c->hidden[i], 4);
+}
+
+/* The block and its entries in the clock index. */
+static void puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, sc_row *row, const uint8_t *in,
+                     uint64_t start, uint64_t end, const sc_summaries *s, size_t i, place where, const clocks *c)
 {
     uint64_t first_t = (uint64_t)s->first_t[i] + BIAS;
     key_put(out, at, rows, r, 'h', PLACE);
     number_put(out, at, first_t, 8);
     number_put(out, at, where.log, 4);
     number_put(out, at, where.change, 4);
-    string_head_put(out, at, 1 + end - start);
-    out[(*at)++] = 0; /* no point is hidden */
+    string_head_put(out, at, (c->hides ? HIDDEN_HEAD + 4 * c->hides : 1) + end - start);
+    hidden_put(out, at, c);
     copy_slice(out + *at, in, (size_t)start, (size_t)(end - start));
     *at += (size_t)(end - start);
-    if (s->clocks[i] == 0)
-        return 2;
-    uint64_t range = s->max_ms[i] - s->min_ms[i];
-    row->widest = row->widest < range ? range : row->widest;
-    key_put(out, at, rows, r, 'i', CLOCK_PLACE);
-    number_put(out, at, s->max_boot[i], 8);
-    number_put(out, at, s->max_ms[i], 8);
-    number_put(out, at, where.log, 4);
-    number_put(out, at, where.change, 4);
-    string_head_put(out, at, CLOCK_ENTRY);
-    number_put(out, at, s->min_ms[i], 8);
-    number_put(out, at, first_t, 8);
-    return 4;
+    for (size_t k = 0; k < c->entries; k++) {
+        uint64_t range = c->high[k] - c->low[k];
+        row->widest = row->widest < range ? range : row->widest;
+        key_put(out, at, rows, r, 'i', CLOCK_PLACE);
+        number_put(out, at, s->max_boot[i], 8);
+        number_put(out, at, c->high[k], 8);
+        number_put(out, at, where.log, 4);
+        number_put(out, at, where.change, 4);
+        string_head_put(out, at, CLOCK_ENTRY);
+        number_put(out, at, c->low[k], 8);
+        number_put(out, at, first_t, 8);
+    }
 }
 
 size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
@@ -260,29 +336,31 @@ size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t 
     for (size_t i = 0; i < count; i++) {
         if (row_of[i] >= rows->count || starts[i] > ends[i])
             break;
-        size += puts_size(rows, row_of[i], ends[i] - starts[i]);
+        size += puts_size(rows, row_of[i], ends[i] - starts[i], MAX_HIDDEN, MAX_ENTRIES);
     }
     return (size_t)size;
 }
 
 /* Adds a block to its row; false: it may have readings that were heard before. */
-static bool block_add(const sc_rows *rows, sc_row *row, const sc_summaries *s, size_t i, place at)
+static bool block_add(const sc_rows *rows, sc_row *row, const uint8_t *in, uint64_t start, uint64_t end,
+                      const sc_summaries *s, size_t i, place at, clocks *c)
 {
     uint64_t span = (uint64_t)s->last_t[i] - (uint64_t)s->first_t[i];
     row->span = row->span < span ? span : row->span;
     row->receptions += s->counts[i];
-    if (!clock_follows(row, s, i))
+    if (!clocks_take(row, in, start, end, s, i, c))
         return false;
-    row->points += s->counts[i];
+    row->points += s->counts[i] - c->hides;
     last_take(rows, row, s, i, at);
     return true;
 }
 
 sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
                       const sc_summaries *s, const uint32_t *row_of, const uint32_t *changes, const uint32_t *versions,
-                      size_t count, uint32_t log, sc_row *scratch, uint8_t *deferred, uint8_t *out, size_t room,
-                      size_t *at)
+                      size_t count, uint32_t log, sc_row *scratch, uint64_t *recent, uint8_t *deferred, uint8_t *out,
+                      size_t room, size_t *at)
 {
+    clocks found;
     size_t size = ARRAY_HEAD;
     uint64_t items = rows->count;
     *at = 0;
@@ -291,7 +369,7 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
     if (room < ARRAY_HEAD)
         return SC_ROOM;
     for (*at = 0; *at < rows->count; (*at)++)
-        if (!record_read(rows, *at, &scratch[*at]))
+        if (!record_read(rows, *at, &scratch[*at], recent + *at * SC_RECENT))
             return SC_RECORD;
     for (*at = 0; *at < count; (*at)++) {
         size_t i = *at, r = row_of[i];
@@ -306,12 +384,13 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
         if (s->first_t[i] < rows->newest || s->first_t[i] < row->floor)
             deferred[i] = 2;
         else
-            deferred[i] = !block_add(rows, row, s, i, where);
+            deferred[i] = !block_add(rows, row, in, starts[i], ends[i], s, i, where, &found);
         if (deferred[i])
             continue;
-        if (puts_size(rows, r, ends[i] - starts[i]) > room - size)
+        if (puts_size(rows, r, ends[i] - starts[i], found.hides, found.entries) > room - size)
             return SC_ROOM;
-        items += puts_put(out, &size, rows, r, row, in, starts[i], ends[i], s, i, where);
+        items += 2 + 2 * found.entries;
+        puts_put(out, &size, rows, r, row, in, starts[i], ends[i], s, i, where, &found);
     }
     for (*at = 0; *at < rows->count; (*at)++) {
         const sc_row *row = &scratch[*at];

@@ -74,6 +74,7 @@ typedef enum sc_status {
 #define SC_MAX_NUMBERS 32             /* the most numbers in a text of codec 1 */
 #define SC_MAX_TEXTS 262144           /* bytes; the most that the texts of a block of codec 1 may come to */
 #define SC_CLOCK_RANGE 3600000        /* ms that an entry of the clock index spans at most */
+#define SC_RECENT 512                 /* the most readings that a row's record keeps */
 
 /* ---- varint.c: unsigned LEB128, at most 10 bytes, as npm varint; zigzag as protobuf sint64 ---- */
 
@@ -274,10 +275,11 @@ bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, c
 /* ---- rows.c: what blocks do to the views ----
  *
  * All numbers are big-endian, times with their sign bit turned where they stand in a key, so that keys sort.
- *   block: "h" row 00 [first t, 8] [log, 4] [change, 4] = 00 block; 01 and hidden points instead of 00 is not made here
- *   clock: "i" row 00 [greatest boot, 8] [greatest ms, 8] [log, 4] [change, 4] = [smallest ms, 8] [first t, as above, 8]
+ *   block: "h" row 00 [first t, 8] [log, 4] [change, 4] = 00 block; or with hidden points: 01 [how many, 4] [each, 4] block
+ *   clock: "i" row 00 [boot, 8] [greatest ms, 8] [log, 4] [change, 4] = [smallest ms, 8] [first t, as above, 8]
  *   record: the members of sc_row in their order as a msgpack array, each in the least width, the data as bytes; times
- *     with their sign bit turned, but low and shown_t as they differ from t, bit by bit: mostly they do not */
+ *     with their sign bit turned, but low and shown_t as they differ from t, bit by bit: mostly they do not. kept to recents
+ *     are one item, bytes: none where they are not kept, else [varint from][varint recents][column of recent, see FORMAT.md] */
 
 typedef struct sc_row {
     uint8_t flags; /* 1: max_boot and max_ms are there; 2: boot and ms are; 4: no last value */
@@ -290,6 +292,10 @@ typedef struct sc_row {
     uint64_t boot, ms;
     int64_t floor; /* what was before it has expired */
     uint64_t span; /* the longest block, in microseconds */
+    uint8_t kept;     /* 1: recent has every reading of max_boot from this ms on */
+    uint64_t from;
+    uint64_t *recent; /* their ms, rising; there may be some that are no more */
+    size_t recents;
     const uint8_t *data;
     size_t data_len;
 } sc_row;
@@ -310,16 +316,18 @@ typedef struct sc_rows {
 /* Adds the blocks in[starts[i]..ends[i]], whose summaries are s, of the changes changes[i] of log (its number), to the
  * rows row_of[i]; versions, not null for a log of our own: the rows' versions behind each. out: a msgpack array of byte
  * strings: key and value of what is to be put, then the rows' new records. deferred[i]: 1 for a block that may hold a
- * reading that was heard before: it counts in its row's receptions, span and greatest clock, and nothing else is done; 2
- * for one that begins before rows->newest or its row's floor: nothing is done; else 0. scratch: room for rows->count.
+ * reading that was heard before, or is out of the ordinary: it counts in its row's receptions, span, greatest clock and
+ * recent readings, and nothing else is done; 2 for one that begins before rows->newest or its row's floor: nothing is done;
+ * else 0. A row keeps its recent readings from its first deferred block on. scratch: room for rows->count; recent: for
+ * SC_RECENT times as many.
  * *at: bytes written; or what is wrong: the row (SC_RECORD), the block (SC_BOUNDS), SC_ROOM. sc_rows_size: room that is
  * enough, where the texts of the summaries come to that many bytes. */
 size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
                     size_t count, size_t texts);
 sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
                       const sc_summaries *s, const uint32_t *row_of, const uint32_t *changes, const uint32_t *versions,
-                      size_t count, uint32_t log, sc_row *scratch, uint8_t *deferred, uint8_t *out, size_t room,
-                      size_t *at);
+                      size_t count, uint32_t log, sc_row *scratch, uint64_t *recent, uint8_t *deferred, uint8_t *out,
+                      size_t room, size_t *at);
 
 /* ---- point.c: a batch of one ---- */
 
@@ -338,7 +346,7 @@ sc_status sc_point_encode(const sc_point *point, const uint8_t *key, size_t key_
 
 /* The frame of sc_point_encode, and what sc_rows_add makes of its block, in our own log of number log, for one row; the
  * rest as in sc_rows. out: a msgpack array of two, the frame and the array of sc_rows_add. *block: where in the frame its
- * block begins. *at: bytes written. room: key_len, twice suffix_len, record_len, three times data_len and 800 bytes more
+ * block begins. *at: bytes written. room: key_len, twice suffix_len, record_len, three times data_len and 4,500 bytes more
  * are enough. Failures of both; *at 0. */
 sc_status sc_point_add(const sc_point *point, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len,
                        const uint8_t *suffix, size_t suffix_len, const uint8_t *record, size_t record_len,

@@ -66,7 +66,8 @@ static void added(const sc_point *p, bytes key, bytes data, bytes record)
     sc_rows rows = {1, name, 3, suffix, record.data, record.len, records, uuids, 2, 5};
     uint32_t row_of = 0, change = p->change, version = p->to;
     sc_row scratch;
-    sc_status want = sc_rows_add(&rows, frame, size, &start, &end, &s, &row_of, &change, &version, 1, 1, &scratch,
+    uint64_t recent[SC_RECENT];
+    sc_status want = sc_rows_add(&rows, frame, size, &start, &end, &s, &row_of, &change, &version, 1, 1, &scratch, recent,
                                  &other_deferred, rest, most, &rows_at);
     EQUAL(sc_point_add(p, key.data, key.len, data.data, data.len, name, 3, record.data, record.len, uuids, 2, 5, 1,
                        &deferred, out, most, &block, &at),
@@ -80,7 +81,7 @@ static void added(const sc_point *p, bytes key, bytes data, bytes record)
     bytes head = hex("92 c6 00 00 00 00");
     head.data[5] = (uint8_t)size;
     SAME(out, at, join(join(head, exact(frame, size)), exact(rest, rows_at)));
-    size_t enough = key.len + 6 + record.len + 3 * data.len + 800;
+    size_t enough = key.len + 6 + record.len + 3 * data.len + 4500;
     for (size_t room = 0; room <= enough; room += room < at ? 1 : 64) {
         size_t got = 99;
         sc_status status = sc_point_add(p, key.data, key.len, data.data, data.len, name, 3, record.data, record.len,

@@ -1,6 +1,6 @@
 #include "check.h"
 
-#define RECORD (3 + 9 * 18 + 5) /* the most of a record beside its data */
+#define RECORD (3 + 9 * 18 + 3 + 51 + SC_RECENT * 7 + 5) /* the most of a record beside its data */
 #define BIAS   (UINT64_C(1) << 63)
 #define LOGS   "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb"
 
@@ -24,6 +24,7 @@ typedef struct record {
         boot, ms, span;
     const char *data;
     uint64_t floor; /* less the smallest int64 */
+    const char *recent; /* as hex */
 } record;
 
 /* As msgpack writes it: in the tag, or behind one that tells the width. */
@@ -42,10 +43,11 @@ static bytes packed(record r)
     const uint64_t fields[] = {r.flags,  r.own_log,   r.own_count, r.points,        r.receptions, r.max_boot,
                                r.max_ms, r.widest,    r.low ^ r.t, r.t ^ BIAS,      r.log,        r.change,
                                r.index,  r.shown_t ^ r.t, r.boot,  r.ms,            r.floor,      r.span};
-    bytes made = hex("dc 00 13");
+    bytes made = hex("dc 00 14"), recent = hex(r.recent ? r.recent : "");
     for (size_t i = 0; i < COUNT(fields); i++) {
         made = join(made, least(fields[i]));
     }
+    made = join(made, join(join(hex("c4"), number(recent.len, 1)), recent));
     return join(join(made, join(hex("c4"), number(strlen(r.data), 1))), exact(r.data, strlen(r.data)));
 }
 
@@ -85,8 +87,9 @@ static added add(bytes block, bytes record_bytes, const uint32_t *versions, size
     size_t enough = sc_rows_size(&rows, &start, &end, &row_of, 1, s.data_len), room = most < enough ? most : enough;
     uint8_t *out = room_for(room);
     sc_row *scratch = room_for(sizeof *scratch);
+    uint64_t *recent = room_for(SC_RECENT * sizeof *recent);
     made.status = sc_rows_add(&rows, block.data, block.len, &start, &end, &s, &row_of, &change, versions, 1, 1, scratch,
-                              &made.deferred, out, room, &made.at);
+                              recent, &made.deferred, out, room, &made.at);
     if (made.status == SC_OK) {
         made.out = exact(out, made.at);
     }
@@ -122,14 +125,14 @@ static void records(void)
     clock_key = join(clock_key, hex("00 00 00 01 00 00 00 07"));
     bytes entry = join(number(200, 8), number(10 + (UINT64_C(1) << 63), 8));
     bytes both = join(history(10, clocked), join(string(clock_key), string(entry)));
-    record fresh = {3, 0, 0, 2, 2, 3, 300, 100, 20, 20, 1, 7, 1, 20, 3, 300, 10, "22", 0};
+    record fresh = {3, 0, 0, 2, 2, 3, 300, 100, 20, 20, 1, 7, 1, 20, 3, 300, 10, "22", 0, NULL};
     gives("a new row", clocked, none, NULL, 0, both, fresh);
 
     uint32_t version = 5;
-    record own = {0, 2, 5, 1, 1, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "3", 0};
+    record own = {0, 2, 5, 1, 1, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "3", 0, NULL};
     gives("without clocks, in our own log", plain, none, &version, 0, history(30, plain), own);
 
-    record later = {3, 0, 0, 8, 9, 3, 199, 7, 21, 22, 0, 6, 2, 22, 3, 150, 11, "last", 0}, after = later;
+    record later = {3, 0, 0, 8, 9, 3, 199, 7, 21, 22, 0, 6, 2, 22, 3, 150, 11, "last", 0, NULL}, after = later;
     after.points = 10;
     after.receptions = 11;
     after.max_ms = 300;
@@ -140,24 +143,26 @@ static void records(void)
     after = later;
     after.receptions = 11;
     after.max_ms = 300;
+    after.recent = "ad 02 00";
     gives("maybe heard before", clocked, packed(later), NULL, 1, none, after);
     later.max_boot = 4;
     after = later;
     after.receptions = 11;
+    after.recent = "c9 01 00";
     gives("all before the greatest", clocked, packed(later), NULL, 1, none, after);
 
     after = later;
     later.floor = after.floor = BIAS + 11;
     gives("before the row's floor", clocked, packed(later), NULL, 2, none, after);
     newest = 11;
-    record empty = {4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0};
+    record empty = {4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, NULL};
     gives("before the newest floor", clocked, none, NULL, 2, none, empty);
     newest = 10;
     gives("from the newest floor on", clocked, none, NULL, 0, both, fresh);
     newest = INT64_MIN;
 
     /* In order of importance: min(t, write time), t, log uuid, change, index. Each is put above and below. */
-    record last = {0, 0, 0, 1, 1, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "old", 0};
+    record last = {0, 0, 0, 1, 1, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "old", 0, NULL};
     for (int field = 0; field < 5; field++) {
         for (int above = 0; above < 2; above++) {
             record before = last;
@@ -170,20 +175,77 @@ static void records(void)
             want.points = want.receptions = 2;
             bool stays = field == 4 || (above && field != 2);
             if (!stays) {
-                want = (record){0, 0, 0, 2, 2, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "3", 0};
+                want = (record){0, 0, 0, 2, 2, 0, 0, 0, 30, 30, 1, 7, 0, 30, 0, 0, 0, "3", 0, NULL};
             }
             gives("ranks", plain, packed(before), NULL, 0, history(30, plain), want);
         }
     }
 }
 
+/* The block has boot 3, ms 200 and 300. */
+static void recents(void)
+{
+    bytes none = {NULL, 0}, clocked = hex(CLOCKED);
+    record row = {3, 0, 0, 8, 9, 3, 500, 7, 30, 30, 0, 6, 2, 30, 3, 500, 11, "last", 0, "96 01 00"}, after = row;
+    bytes clock_key = join(join(text("irow"), hex("00")), join(number(3, 8), number(300, 8)));
+    clock_key = join(clock_key, hex("00 00 00 01 00 00 00 07"));
+    bytes entry = join(number(200, 8), number(10 + (UINT64_C(1) << 63), 8));
+    bytes both = join(history(10, clocked), join(string(clock_key), string(entry)));
+    after.points = 10;
+    after.receptions = 11;
+    after.widest = 100;
+    after.recent = "96 01 02 40 90 03 c8 01";
+    gives("late, but never heard", clocked, packed(row), NULL, 0, both, after);
+    row.recent = "96 01 02 40 e6 03 c8 01"; /* 243 and 343 */
+    about("kept beside what was");
+    EQUAL(add(clocked, packed(row), NULL, SIZE_MAX).deferred, 0);
+
+    row.recent = "96 01 01 00 d8 04"; /* 300 */
+    after = row;
+    after.receptions = 11;
+    after.recent = "96 01 02 40 90 03 c8 01";
+    gives("one was heard", clocked, packed(row), NULL, 1, none, after);
+    row.recent = "c9 01 00";
+    after.recent = "c9 01 01 00 d8 04";
+    gives("begins before what is kept", clocked, packed(row), NULL, 1, none, after);
+    row.max_boot = after.max_boot = 4;
+    after.recent = row.recent;
+    gives("of a boot before", clocked, packed(row), NULL, 1, none, after);
+    row.max_boot = 2;
+    after = row;
+    after.max_boot = 3;
+    after.max_ms = 300;
+    after.points = 10;
+    after.receptions = 11;
+    after.widest = 100;
+    after.recent = "00 02 40 90 03 c8 01";
+    gives("of a boot behind", clocked, packed(row), NULL, 0, both, after);
+
+    about("readings that are too many or far apart");
+    static const char *const bad[] = {"80", "00", "00 81 04", "00 01", "05 01 00 08", "00 02 00 08", "00 00 00", "00 02 40 08 01"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        row.recent = bad[i];
+        EQUAL(add(clocked, packed(row), NULL, SIZE_MAX).status, SC_RECORD);
+    }
+
+    /* t 10, 20 and 30, boot 3: ms 200, 200, 300; and 300, 200, 200. */
+    bytes twice = hex("00 32 06 14 01 03 c8 01 31 06 14 01 03 c8 01 32 06 14 01 03 ac 02 33");
+    record first = {3, 0, 0, 2, 3, 3, 300, 100, 30, 30, 1, 7, 2, 30, 3, 300, 20, "3", 0, NULL};
+    bytes key = join(join(text("hrow"), hex("00")), join(number(10 + (UINT64_C(1) << 63), 8), hex("00 00 00 01 00 00 00 07")));
+    bytes hidden = join(hex("01 00 00 00 01 00 00 00 01"), twice);
+    bytes puts = join(join(string(key), string(hidden)), join(string(clock_key), string(entry)));
+    gives("twice in itself", twice, none, NULL, 0, puts, first);
+    bytes ends = hex("00 32 06 14 01 03 ac 02 31 06 14 01 03 c8 01 32 06 14 01 03 c8 01 33");
+    EQUAL(add(ends, none, NULL, SIZE_MAX).deferred, 1);
+}
+
 static void wrong(void)
 {
     bytes none = {NULL, 0}, clocked = hex(CLOCKED), plain = hex(PLAIN);
-    record of_no_log = {0, 0, 0, 1, 1, 0, 0, 0, 30, 30, 2, 7, 0, 30, 0, 0, 0, "3", 0};
+    record of_no_log = {0, 0, 0, 1, 1, 0, 0, 0, 30, 30, 2, 7, 0, 30, 0, 0, 0, "3", 0, NULL};
     about("records that cannot be");
     EQUAL(add(plain, packed(of_no_log), NULL, SIZE_MAX).status, SC_RECORD);
-    record right = {3, 1, 300, 70000, UINT64_MAX, 3, 300, 100, 20, 20, 1, 7, 1, 20, 3, 300, 10, "22", 0};
+    record right = {3, 1, 300, 70000, UINT64_MAX, 3, 300, 100, 20, 20, 1, 7, 1, 20, 3, 300, 10, "22", 0, NULL};
     bytes whole = packed(right);
     EQUAL(add(plain, whole, NULL, SIZE_MAX).status, SC_OK);
     for (size_t size = 1; size < whole.len; size++) {
@@ -192,8 +254,8 @@ static void wrong(void)
         EQUAL(made.at, 0);
     }
     EQUAL(add(plain, join(whole, hex("00")), NULL, SIZE_MAX).status, SC_RECORD);
-    static const char *const starts[] = {"dc 00 12", "dd 00 13", "dc 00 13 cd 01 00", "dc 00 13 cc 7f", "dc 00 13 e0",
-                                         "dc 00 13 03 cf 00 00 00 01 00 00 00 00", "dc 00 13 03 cd 00 ff", "dc 00 13 d0"};
+    static const char *const starts[] = {"dc 00 13", "dd 00 14", "dc 00 14 cd 01 00", "dc 00 14 cc 7f", "dc 00 14 e0",
+                                         "dc 00 14 03 cf 00 00 00 01 00 00 00 00", "dc 00 14 03 cd 00 ff", "dc 00 14 d0"};
     for (size_t i = 0; i < COUNT(starts); i++) {
         bytes rest = exact(whole.data + 4, whole.len - 4);
         EQUAL(add(plain, join(hex(starts[i]), rest), NULL, SIZE_MAX).status, SC_RECORD);
@@ -211,28 +273,30 @@ static void wrong(void)
     sc_rows rows = {1, NULL, 0, none_of, NULL, 0, none_of, uuids.data, 2, 0};
     sc_summaries s;
     sc_row scratch;
+    uint64_t recent[SC_RECENT];
     uint8_t deferred, out[300];
     size_t at = 99;
     EQUAL(sc_rows_size(&rows, &start, &end, &row_of, 1, 0), 5 + 5 + RECORD);
-    EQUAL(sc_rows_add(&rows, plain.data, plain.len, &start, &end, &s, &row_of, &change, NULL, 1, 1, &scratch, &deferred,
+    EQUAL(sc_rows_add(&rows, plain.data, plain.len, &start, &end, &s, &row_of, &change, NULL, 1, 1, &scratch, recent, &deferred,
                       out, 300, &at),
           SC_BOUNDS);
     EQUAL(at, 0);
-    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 2, &scratch, &deferred, out, 300, &at),
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 2, &scratch, recent, &deferred, out, 300, &at),
           SC_BOUNDS);
-    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, &deferred, out, 4, &at),
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 4, &at),
           SC_ROOM);
     rows.suffix_offsets = beyond;
-    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, &deferred, out, 300, &at),
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 300, &at),
           SC_RECORD);
     rows.suffix_offsets = none_of;
     rows.record_offsets = beyond;
-    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, &deferred, out, 300, &at),
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 300, &at),
           SC_RECORD);
 }
 
 void test_rows(void)
 {
     records();
+    recents();
     wrong();
 }

@@ -7,6 +7,7 @@ from typing import Final
 
 from scoutcore import keys
 from scoutcore.clock import DAY
+from scoutcore.codec import recent
 from scoutcore.codec.columns import (
     CLOCKED_EVER,
     CLOCKED_LAST,
@@ -70,6 +71,7 @@ class Row:
         "own_log",
         "points",
         "rank",
+        "recent",
         "receptions",
         "report",
         "scout",
@@ -104,6 +106,8 @@ class Row:
         """The longest time from a block's first point to its last, in µs: how far back reading has to look."""
         self.floor = INT64_MIN
         """What was before it has expired: the row is what is left of its receptions, by their own ``t``."""
+        self.recent = b""
+        """See :mod:`scoutcore.codec.recent`."""
         self.rank: Rank | None = None
         """(min(t, write time), t, log uuid, change, index) of the last value's reception."""
         self.clocked = False
@@ -121,10 +125,16 @@ class Row:
         self.own_count, self.points, self.receptions = one.own_count, one.points, one.receptions
         self.max_clock = (one.max_boot, one.max_ms) if flags & CLOCKED_EVER else (-1, -1)
         self.widest, self.span, self.floor = one.widest, one.span, one.floor
+        self.recent = one.recent
         self.rank = None if flags & EMPTY else (one.low, one.t, logs.by_number[one.log].uuid, one.change, one.index)
         self.clocked = bool(flags & CLOCKED_LAST)
         self.t, self.boot, self.ms, self.data = one.shown_t, one.boot, one.ms, one.data
         return self
+
+    def forget_recent(self, clock: tuple[int, int]) -> None:
+        """Start anew with its recent readings: some up to *clock* come that are not told of one by one."""
+        if self.recent:
+            self.recent = recent.start(max(self.max_clock, clock)[1])
 
     def dump(self, logs: Logs) -> bytes:
         """The record in LevelDB."""
@@ -157,6 +167,7 @@ class Row:
                 self.ms,
                 self.floor,
                 self.span,
+                self.recent,
                 self.data,
             )
         )

@@ -174,6 +174,7 @@ class Views:
                 return
             row.receptions += count
             row.span = max(row.span, last_t - first_t)
+            row.forget_recent((max_boot, max_ms) if clocks else (-1, -1))
         times = {max_boot: [min_ms, max_ms]} if clocks else {}
         near = min_boot == max_boot and max_ms - min_ms <= CLOCK_RANGE
         if clocks and not (clocks == 1 and (min_boot, min_ms) > row.max_clock and near):
@@ -205,6 +206,7 @@ class Views:
         t = codec.decode_blocks(block, *whole(block))[2].t
         left = len(t) - bisect_left(t, row.floor)
         if left:
+            row.forget_recent(max_clock)
             row.receptions += left
             row.span = max(row.span, t[-1] - t[0])
             times = _clocks_of(block)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scoutcore.codec import reference
+from scoutcore.codec import recent, reference
 from scoutcore.codec.columns import (
     Change,
     ChangeColumns,
@@ -260,12 +260,18 @@ def frames_of(data: bytes) -> Frames:
 
 
 _small = st.integers(0, 3)
+_recent = (
+    st.builds(recent.dump, _small, st.lists(st.integers(0, 9) | uint64, max_size=4), st.just(UINT64_MAX))
+    | st.binary(max_size=3)
+    | st.just(b"")
+)
 good_records = st.builds(
-    lambda numbers, times, data: dump_record(
-        Record(*numbers[:8], *times[:2], *numbers[8:11], times[2], *numbers[11:13], times[3], numbers[13], data)
+    lambda numbers, times, kept, data: dump_record(
+        Record(*numbers[:8], *times[:2], *numbers[8:11], times[2], *numbers[11:13], times[3], numbers[13], kept, data)
     ),
     st.lists(_small, min_size=14, max_size=14),
     st.lists(_small | int64, min_size=4, max_size=4),
+    _recent,
     st.binary(max_size=3),
 )
 records = st.just(b"") | all_bytes(good_records)

@@ -188,6 +188,8 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fal
     ms: _U64
     floor: _U64
     span: _U64
+    recent: bytes
+    """See :mod:`scoutcore.codec.recent`."""
     data: bytes
 
     def shown(self) -> int:
@@ -215,7 +217,7 @@ _encode_record = msgspec.msgpack.Encoder().encode
 
 def empty_record() -> Record:
     """That of a row that has none, with its times as they are."""
-    return Record(EMPTY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, INT64_MIN, 0, b"")
+    return Record(EMPTY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, INT64_MIN, 0, b"", b"")
 
 
 def load_record(data: bytes) -> Record:

@@ -33,6 +33,12 @@ MAX_TEXTS: Final = 262_144
 """The most bytes that the texts of a block of codec 1 may come to."""
 CLOCK_RANGE: Final = 3_600_000
 """The most ms that one entry of the clock index spans, so that a look-up need not look far."""
+MAX_ENTRIES: Final = 4
+"""The most entries of a block in the clock index, and"""
+MAX_HIDDEN: Final = 64
+"""the most of its points that are hidden, where it is not deferred."""
+RECENT: Final = 512
+"""The most readings that a row's record keeps."""
 MAX_BLOCK_POINTS: Final = 512
 """The most points our writer puts into a block; a reader takes any number."""
 MAX_BLOCK: Final = MAX_FRAME - 512

@@ -428,8 +428,9 @@ def add_blocks(
     room = lib.sc_rows_size(rows, begins, stops, numbers[0], count, len(last_texts))
     out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
     scratch, deferred = _new_uncleared("sc_row[]", len(suffixes)), bytearray(count)
+    recent = _new_uncleared("uint64_t[]", lib.SC_RECENT * len(suffixes))
     status = lib.sc_rows_add(
-        *(rows, source, len(source), begins, stops, summaries, *numbers, own, count, log, scratch),
+        *(rows, source, len(source), begins, stops, summaries, *numbers, own, count, log, scratch, recent),
         *(ffi.from_buffer(deferred), out, room, at),
     )
     del owned, last_texts
@@ -549,7 +550,7 @@ def add_point(
     if not 0 <= write_time <= INT64_MAX:
         raise error(Status.TIME, 0, encoding=True)
     sizes = len(key), len(suffix), len(record), len(data)
-    room = sizes[0] + 2 * sizes[1] + sizes[2] + 3 * sizes[3] + 800
+    room = sizes[0] + 2 * sizes[1] + sizes[2] + 3 * sizes[3] + 4500
     out, at, deferred = _new_uncleared("uint8_t[]", room), ffi.new("size_t[2]"), ffi.new("uint8_t *")
     try:
         fields = _POINT.pack(write_time, t, clock is not None, *(clock or (0, 0)), *versions)

@@ -69,14 +69,14 @@ def encode(points: Sequence[Point], write_time: int) -> bytes | None:
     if first.clock is not None:
         columns += [[point.clock[half] for point in points if point.clock] for half in (0, 1)]
     for column in columns:
-        if not _put_column(out, column):
+        if not put_column(out, column):
             return None
     for texts in zip(*rows, strict=True):
         found = _format(texts)
         if found is None:
             return None
         out.append(found[0])
-        if not _put_column(out, found[1]):
+        if not put_column(out, found[1]):
             return None
     return bytes(out)
 
@@ -141,11 +141,12 @@ def _format(numbers: Sequence[tuple[int, int]]) -> tuple[int, list[int]] | None:
     return most | (_ONE_LEFT if zeros else _SHORTEST) << 5, values
 
 
-def _put_column(out: bytearray, numbers: list[int]) -> bool:
+def put_column(out: bytearray, numbers: list[int]) -> bool:
     """Append a column; False: it is too wide."""
     values = [_signed(number) for number in numbers]
     deltas = [_signed(later - earlier) for earlier, later in pairwise(values)]
-    delta = (max(deltas) - min(deltas)).bit_length() < (max(values) - min(values)).bit_length()
+    spread = max(values) - min(values)
+    delta = bool(deltas) and (max(deltas) - min(deltas)).bit_length() < spread.bit_length()
     held = deltas if delta else values
     low = min(held)
     step = gcd(*(value - low for value in held)) or 1
@@ -205,11 +206,11 @@ def decode(data: memoryview, block: int, offset: int, end: int, write_time: int)
         raise error(Status.BLOCK_LIMIT, begin)
     pieces, offset = _get_skeleton(data, offset, end, count)
     times_at = offset
-    times, offset = _get_column(data, offset, end, count)
+    times, offset = get_column(data, offset, end, count)
     clocks: list[tuple[int, int] | None] = [None] * count
     if clocked:
-        boots, offset = _get_column(data, offset, end, count)
-        mss, offset = _get_column(data, offset, end, count)
+        boots, offset = get_column(data, offset, end, count)
+        mss, offset = get_column(data, offset, end, count)
         clocks = [(boot % 2**64, ms % 2**64) for boot, ms in zip(boots, mss, strict=True)]
     texts = [pieces[0]] * count
     for piece in pieces[1:]:
@@ -219,7 +220,7 @@ def decode(data: memoryview, block: int, offset: int, end: int, write_time: int)
         zeros, decimals = text_format >> 5, text_format & 0x1F
         if zeros > min(_ONE_LEFT, decimals) or decimals > _MAX_DIGITS:
             raise error(Status.COLUMN, offset)
-        values, offset = _get_column(data, offset + 1, end, count)
+        values, offset = get_column(data, offset + 1, end, count)
         texts = [text + _text(value, zeros, decimals) + piece for text, value in zip(texts, values, strict=True)]
     if offset < end:
         raise error(Status.COLUMN, offset)
@@ -254,7 +255,7 @@ def _get_skeleton(data: memoryview, offset: int, end: int, count: int) -> tuple[
     return pieces, offset + size
 
 
-def _get_column(data: memoryview, offset: int, end: int, count: int) -> tuple[list[int], int]:
+def get_column(data: memoryview, offset: int, end: int, count: int) -> tuple[list[int], int]:
     """The numbers of a column, signed, and the offset behind it."""
     begin = offset
     if offset == end:

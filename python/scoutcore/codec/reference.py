@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import pairwise
 from struct import Struct
 
-from scoutcore.codec import numbers
+from scoutcore.codec import numbers, recent
 from scoutcore.codec.columns import (
     CLOCKED_EVER,
     CLOCKED_LAST,
@@ -47,8 +48,11 @@ from scoutcore.codec.constants import (
     MAX_BLOCK,
     MAX_BLOCK_POINTS,
     MAX_BLOCK_SPAN,
+    MAX_COLUMN,
     MAX_DATA,
+    MAX_ENTRIES,
     MAX_FRAME,
+    MAX_HIDDEN,
     UINT32_MAX,
     UINT64_MAX,
     UUID_BYTES,
@@ -570,10 +574,13 @@ def add_blocks(
     for index, record in enumerate(records):
         try:
             row = load_record(record) if record else empty_record()
+            kept = recent.load(row.recent) if row.recent else None
         except ValueError:
             raise error(Status.RECORD, index) from None
         if (record and dump_record(row) != record) or (not row.flags & EMPTY and row.log >= len(uuids) // UUID_BYTES):
             raise error(Status.RECORD, index)
+        if kept:
+            row.recent = recent.dump(*kept, row.max_ms)
         rows.append(row)
     view = _view(data)
     puts: list[bytes] = []
@@ -583,26 +590,83 @@ def add_blocks(
     ):
         if number >= len(rows):
             raise error(Status.BOUNDS, index, encoding=True)
-        first_t, clocks, min_ms, max_boot, max_ms = about[2], about[4], *about[6:9]
+        first_t = about[2]
         row = rows[number]
+        clocks = _Clocks()
         if first_t < max(newest, row.floor):
             deferred.append(2)
         else:
-            deferred.append(not _add_block(row, uuids, log, change, *about))
+            deferred.append(not _add_block(row, uuids, log, change, view[start:end], clocks, *about))
         if not deferred[index]:
             key = suffixes[number] + b"\0"
             place = Struct(">II").pack(log, change)
             biased = Struct(">Q").pack(first_t + 2**63)
-            puts += [b"h" + key + biased + place, b"\0" + bytes(view[start:end])]
-            if clocks:
-                row.widest = max(row.widest, max_ms - min_ms)
-                puts += [
-                    b"i" + key + Struct(">QQ").pack(max_boot, max_ms) + place,
-                    Struct(">Q").pack(min_ms) + biased,
-                ]
+            puts += [b"h" + key + biased + place, _pack_hidden(clocks.hidden) + bytes(view[start:end])]
+            for low, high in clocks.entries:
+                row.widest = max(row.widest, high - low)
+                puts += [b"i" + key + Struct(">QQ").pack(clocks.boot, high) + place, Struct(">Q").pack(low) + biased]
         if versions is not None:
             row.own_log, row.own_count = log + 1, versions[index]
     return AddedBlocks(puts, list(map(dump_record, rows)), bytes(deferred))
+
+
+def _pack_hidden(points: list[int]) -> bytes:
+    """What stands before a block in the history: see :mod:`scoutcore.blocks`."""
+    return Struct(f">BI{len(points)}I").pack(1, len(points), *points) if points else b"\0"
+
+
+@dataclass
+class _Clocks:
+    """What is found in a block's clocks: their boot, its entries in the clock index, and which points are hidden."""
+
+    boot: int = 0
+    entries: list[tuple[int, int]] = field(default_factory=list)
+    hidden: list[int] = field(default_factory=list)
+
+    def sort_out(self, readings: list[tuple[int, int]], points: int) -> bool:
+        """Take them from readings, (ms, point), sorted; False: they are too many, or the block's last is hidden."""
+        for before, (ms, point) in zip([None, *readings], readings, strict=False):
+            if before and ms == before[0]:
+                self.hidden.append(point)
+            if not self.entries or ms - self.entries[-1][0] > CLOCK_RANGE:
+                self.entries.append((ms, ms))
+            self.entries[-1] = self.entries[-1][0], ms
+        self.hidden.sort()
+        return len(self.entries) <= MAX_ENTRIES and len(self.hidden) <= MAX_HIDDEN and points - 1 not in self.hidden
+
+
+def _take_clocks(
+    row: Record, block: memoryview, count: int, state: int, low: tuple[int, int], high: tuple[int, int], out: _Clocks
+) -> bool:
+    """Whether none of a block's readings can have been heard before; the row's greatest clock becomes that of both.
+
+    Args:
+        state: ``clocks`` of its summary, not 0.
+        low, high: its smallest and greatest clock.
+    """
+    greatest = (row.max_boot, row.max_ms) if row.flags & CLOCKED_EVER else (-1, -1)
+    above = low > greatest
+    boot = out.boot = high[0]
+    first, times = recent.load(row.recent) if row.recent else (0, [])
+    fresh = boot == low[0] and (above or bool(row.recent and boot == row.max_boot and low[1] >= first))
+    readings: list[tuple[int, int]] = []
+    if fresh and above and state == 1 and high[1] - low[1] <= CLOCK_RANGE and not row.recent:
+        out.entries.append((low[1], high[1]))
+    else:
+        if boot == low[0] and count <= MAX_COLUMN and (fresh or row.recent):
+            _, _, points = decode_blocks(block, array("Q", [0]), array("Q", [len(block)]))
+            readings = sorted((points.ms[i], i) for i in range(count) if points.clocked[i])
+        fresh = fresh and bool(readings) and out.sort_out(readings, count)
+        fresh = fresh and (above or {ms for ms, _ in readings}.isdisjoint(times))
+    if row.recent and boot > row.max_boot:
+        first, times = 0, []  # there is nothing of this boot yet
+    row.max_boot, row.max_ms = max(greatest, high)
+    row.flags |= CLOCKED_EVER
+    if row.recent and readings and boot == row.max_boot:
+        row.recent = recent.dump(first, [*times, *(ms for ms, _ in readings)], row.max_ms)
+    elif not fresh and not readings:
+        row.recent = recent.start(row.max_ms)
+    return fresh
 
 
 def _add_block(
@@ -610,11 +674,13 @@ def _add_block(
     uuids: bytes,
     log: int,
     change: int,
+    block: memoryview,
+    clocks: _Clocks,
     write_time: int,
     count: int,
     first_t: int,
     last_t: int,
-    clocks: int,
+    state: int,
     min_boot: int,
     min_ms: int,
     max_boot: int,
@@ -624,17 +690,13 @@ def _add_block(
     last_ms: int,
     text: bytes,
 ) -> bool:
-    """Add a block to the fields of a row's record; False: it is deferred."""
+    """Add a block to a row's record, and what is found in its clocks to *clocks*; False: it is deferred."""
     flags = row.flags
     row.receptions += count
     row.span = max(row.span, last_t - first_t)
-    if clocks:
-        greatest = (row.max_boot, row.max_ms) if flags & CLOCKED_EVER else (-1, -1)
-        row.flags |= CLOCKED_EVER
-        row.max_boot, row.max_ms = max(greatest, (max_boot, max_ms))
-        if clocks != 1 or (min_boot, min_ms) <= greatest or min_boot < max_boot or max_ms - min_ms > CLOCK_RANGE:
-            return False
-    row.points += count
+    if state and not _take_clocks(row, block, count, state, (min_boot, min_ms), (max_boot, max_ms), clocks):
+        return False
+    row.points += count - len(clocks.hidden)
 
     def rank(low: int, t: int, log: int, change: int, index: int) -> tuple[int, int, bytes, int, int]:
         return low, t, uuids[UUID_BYTES * log :][:UUID_BYTES], change, index
