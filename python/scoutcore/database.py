@@ -910,6 +910,7 @@ class Database:
             while found := dropping.droppable(directory, log := self._logs.get(uuid), before):
                 file, last = found
                 dropping.keep_metadata(log, file)
+                dropping.keep_digest(log, file, last)
                 self._submit(lambda commit, last=last: self._logs.set_base(commit, uuid, last))  # type: ignore[misc]
                 dropping.delete_dropped(directory, self._logs.get(uuid))
         except OSError as problem:

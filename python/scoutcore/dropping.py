@@ -5,8 +5,10 @@ What was read from them stays in the views. Views built anew have the metadata s
 
 from __future__ import annotations
 
+import os
 import uuid as uuids
 from pathlib import Path
+from struct import Struct
 from typing import Final
 
 from scoutcore import changes, codec
@@ -22,6 +24,9 @@ from scoutcore.store import Store
 
 KEPT: Final = "dropped.metadata"
 """The metadata changes of a log's dropped files: a uuid frame, their frames as they stood, and a check of all that."""
+DIGEST: Final = "dropped.digest"
+"""The last change that was dropped of a log, D of it, and the BLAKE2b-128 of the log's uuid and both."""
+_DIGEST: Final = Struct(">I16s")
 
 
 def droppable(directory: Path, log: Log, before: int) -> tuple[Path, int] | None:
@@ -70,6 +75,33 @@ def keep_metadata(log: Log, file: Path) -> None:
 def _check_of(interval: bytes) -> bytes:
     none = bytes(DIGEST_BYTES)
     return CHECK + none + changes.digest_of(none, interval).digest()
+
+
+def last_digest(file: Path) -> bytes:
+    """The digest of the check that a changes file ends with, as all but the newest do."""
+    with file.open("rb") as opened:
+        opened.seek(-DIGEST_BYTES, os.SEEK_END)
+        return opened.read(DIGEST_BYTES)
+
+
+def keep_digest(log: Log, file: Path, last: int) -> None:
+    """Keep D of the *last* change of *file*, which is to be dropped next: what stays goes on from there."""
+    record = _DIGEST.pack(last, last_digest(file))
+    write_file(file.with_name(DIGEST), record + changes.digest_of(log.uuid, record).digest())
+
+
+def kept_digest(log: Log, directory: Path) -> bytes | None:
+    """D of the last change of *log* that was dropped; None: it was not kept, or is damaged."""
+    try:
+        data = (directory / DIGEST).read_bytes()
+    except FileNotFoundError:
+        return None
+    record = data[: _DIGEST.size]
+    if data[_DIGEST.size :] != changes.digest_of(log.uuid, record).digest():
+        return None
+    last, digest = _DIGEST.unpack(record)
+    # One that was killed before it had dropped the file has that of a later change.
+    return digest if last == log.base else None
 
 
 def kept_metadata(log: Log, directory: Path) -> ChangeColumns:

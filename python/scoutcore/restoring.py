@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid as uuids
 from pathlib import Path
@@ -12,6 +11,7 @@ from scoutcore import changes, keys
 from scoutcore.changes import DIGEST_BYTES, Position
 from scoutcore.changes.keyframe import find_keyframe
 from scoutcore.directory import sync_directory
+from scoutcore.dropping import kept_digest, last_digest
 from scoutcore.errors import CorruptError, StorageError
 from scoutcore.log import Log, Logs
 from scoutcore.source import Cursor
@@ -84,9 +84,9 @@ def _digest_before(log: Log, files: list[Path], first: int) -> bytes:
     """The digest of the last check before the file that begins with change *first*."""
     before = [file for file in files if int(file.stem) < first]
     if before:
-        with before[-1].open("rb") as file:
-            file.seek(-DIGEST_BYTES, os.SEEK_END)
-            return file.read(DIGEST_BYTES)
+        return last_digest(before[-1])
+    if dropped := kept_digest(log, files[0].parent):
+        return dropped
     if first > log.origin + 1:
         with (files[0]).open("rb") as file:
             found = find_keyframe(file, log.uuid, 0, 1)

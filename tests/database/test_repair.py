@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
@@ -300,6 +301,46 @@ def test_files_that_are_gone_come_again(path: Path, tmp_path: Path, monkeypatch:
         now = all_files(path)
         assert {name: now[name] for name in files} == files
         assert db.verify(views=True).ok
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["an interval", "all of the file"])
+def test_the_first_that_was_not_dropped_comes_again(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    """What stands before it is known though the files that had it are dropped."""
+    writer = partial(Writer, file_bytes=140_000)
+    monkeypatch.setattr(packer, "Writer", writer)
+    monkeypatch.setattr(restoring.changes, "Writer", writer)
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        db.troops.create(key=KEY, name="one")
+        fill(db, 0, 8_000)
+        db.pack()
+        middle = db.stats().logs[0].head
+        time.sleep(0.01)
+        kept_from = time.time_ns() // 1000
+        fill(db, 8_000, 12_000)
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        db.pack()
+        assert 0 < db.drop_changes(kept_from) <= middle
+        whole, files, log = contents(db), all_files(path), db.id
+    file = files_of(path / "changes" / log)[0]
+    if cut:
+        file.write_bytes(file.read_bytes()[:100])
+    else:
+        damage(file, 1_000)
+    result = scoutcore.repair(path)
+    assert result.missing
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        db.pack()
+        assert list(db.dump()) == whole["dump"]
+        assert list(db.counts()) == whole["counts"]
+        now = all_files(path)
+        assert {name: now[name] for name in files} == files
+        found = db.verify(views=True)
+        assert found.ok, (found.damages, found.views)
 
 
 @pytest.mark.parametrize("size", [1, 7, 3_000])

@@ -12,6 +12,7 @@ from scoutcore.changes import DIGEST_BYTES, Position, digest_of
 from scoutcore.changes.keyframe import Window
 from scoutcore.changes.seek import Place, place_of
 from scoutcore.codec.constants import INTERVAL_BYTES, MARKER_BYTES
+from scoutcore.dropping import kept_digest
 from scoutcore.errors import CorruptError, NotFoundError, StorageError
 from scoutcore.log import Log, Logs
 from scoutcore.source import Cursor
@@ -114,6 +115,8 @@ class Chain:
         paths = [path for path in changes.files_of(self._files) if path.name <= changes.file_name(wanted)]
         if change < self._log.base or not paths:
             raise NotFoundError(f"change {change} of log {uuids.UUID(bytes=self._log.uuid)} is not here")
+        if change < wanted and (kept := kept_digest(self._log, self._files)):
+            return kept
         path = paths[-1]
         try:
             with path.open("rb", buffering=0) as file:
