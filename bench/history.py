@@ -57,6 +57,18 @@ def scoutcore_numpy(settings: Settings) -> Sample:
         return repeat(run, settings.reports, max(1, settings.repeats // 2), warm=1)
 
 
+def scoutcore_numbers(settings: Settings) -> Sample:
+    """Times and values as numbers."""
+    with scoutcore.open(settings.path("read-scoutcore")) as db:
+
+        def run() -> int:
+            count = sum(len(db.history(1, scout, report).numbers()[1]["value"]) for scout, report in read.series())
+            assert count == settings.reports
+            return count
+
+        return repeat(run, settings.reports, max(1, settings.repeats // 2), warm=1)
+
+
 def lmdb_points(settings: Settings) -> Sample:
     from bench.plain import Lmdb, series_key
 
@@ -227,6 +239,7 @@ PATHS = [
             *both("scoutcore", "bench.history:scoutcore_columns"),
             python("scoutcore (c), blocks of 2", "bench.history:scoutcore_columns", "read-scoutcore-1000", backend="c"),
             python("scoutcore (c), to_numpy", "bench.history:scoutcore_numpy", needs=["numpy"], backend="c"),
+            python("scoutcore (c), numbers", "bench.history:scoutcore_numbers", needs=["numpy"], backend="c"),
             _LMDB,
             _PINOCCIO,
             *_OTHERS,
@@ -235,6 +248,7 @@ PATHS = [
             Goal("scoutcore (c)", "pinoccio-db", 30),
             Goal("scoutcore (c)", "InfluxDB", 30),
             Goal("scoutcore (c), to_numpy", "pinoccio-db", 30),
+            Goal("scoutcore (c), numbers", "InfluxDB", 30),
             Goal("scoutcore (c)", "LMDB + orjson", 10),
             Goal("scoutcore (c)", "SQLite"),
         ],

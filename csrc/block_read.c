@@ -602,3 +602,71 @@ sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *start
     *at = size;
     return SC_OK;
 }
+
+/* ---- numbers without texts ---- */
+
+/* Opens a block of codec 1 with a skeleton like the one of size bytes at like; null: with any. */
+static bool numbers_block(reader *r, const uint8_t *in, size_t len, uint64_t start, uint64_t end, const uint8_t *like,
+                          size_t size)
+{
+    size_t at;
+    if (!slice_ok(start, end, len) || block_open(r, in, (size_t)start, (size_t)end, &at) != SC_OK || !r->numbers)
+        return false;
+    return !like || (r->times - r->skeleton == size && memcmp(in + r->skeleton, like, size) == 0);
+}
+
+size_t sc_numbers_count(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                        size_t *numbers)
+{
+    size_t points = 0, size = 0;
+    const uint8_t *like = NULL;
+    reader r;
+    *numbers = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!numbers_block(&r, in, len, starts[i], ends[i], like, size))
+            return 0;
+        like = in + r.skeleton;
+        size = r.times - r.skeleton;
+        *numbers = r.holes;
+        points += r.points;
+    }
+    return points;
+}
+
+static bool block_numbers(reader *r, sc_numbers *n, size_t done)
+{
+    point p;
+    size_t at;
+    for (size_t row = 0; row < r->points; row++) {
+        if (block_next(r, &p, &at) != SC_OK || (row == 0 && done > 0 && p.t <= n->t[done - 1]))
+            return false;
+        n->t[done + row] = p.t;
+    }
+    for (size_t k = 0; k < r->holes; k++) {
+        bool fresh = done == 0, same = fresh || (n->same[k] && n->formats[k] == r->formats[k]);
+        double *out = n->values + k * n->room + done;
+        if (!column_doubles(&r->columns[k], r->formats[k], r->points, out, fresh, &n->firsts[k], &same))
+            return false;
+        n->same[k] = same;
+        n->formats[k] = fresh ? r->formats[k] : n->formats[k];
+    }
+    return true;
+}
+
+bool sc_blocks_numbers(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                       sc_numbers *numbers)
+{
+    size_t done = 0;
+    const uint8_t *like = NULL;
+    reader r;
+    for (size_t i = 0; i < count; i++) {
+        if (!numbers_block(&r, in, len, starts[i], ends[i], like, numbers->skeleton_end - numbers->skeleton_start) ||
+            r.points > numbers->room - done || !block_numbers(&r, numbers, done))
+            return false;
+        done += r.points;
+        like = in + r.skeleton;
+        numbers->skeleton_start = r.skeleton;
+        numbers->skeleton_end = r.times;
+    }
+    return true;
+}

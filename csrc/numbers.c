@@ -291,6 +291,29 @@ bool column_format(uint64_t *values, const uint8_t *decimals, size_t count, uint
 
 #define EXACT (INT64_C(1) << 53) /* up to here a double has every integer, and so the quotient below is the nearest */
 
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+
+static bool is_exact(int64_t number)
+{
+    return number <= EXACT && number >= -EXACT;
+}
+
+bool column_doubles(column *c, uint8_t format, size_t count, double *out, bool fresh, int64_t *first, bool *same)
+{
+    double power = powers[format & DECIMALS];
+    if (fresh)
+        *first = (int64_t)column_at(c, 0);
+    for (size_t i = 0; i < count; i++) {
+        int64_t number = (int64_t)column_at(c, i);
+        if (!is_exact(number))
+            return false;
+        out[i] = (double)number / power;
+        *same &= number == *first;
+    }
+    return true;
+}
+
 size_t sc_text_numbers(const uint8_t *text, size_t len)
 {
     skeleton s;
@@ -300,8 +323,6 @@ size_t sc_text_numbers(const uint8_t *text, size_t len)
 bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                       double *values, uint64_t *number_starts, uint64_t *number_ends, uint8_t *same)
 {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
-                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     skeleton s;
     uint64_t numbers[SC_MAX_NUMBERS];
     uint8_t decimals[SC_MAX_NUMBERS], first[SC_MAX_NUMBERS];
@@ -314,7 +335,7 @@ bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, c
             return false;
         for (size_t k = 0; k < s.numbers; k++) {
             int64_t number = (int64_t)numbers[k];
-            if (number > EXACT || number < -EXACT)
+            if (!is_exact(number))
                 return false;
             values[k * count + i] = (double)number / powers[decimals[k]];
             if (i == 0) {

@@ -57,6 +57,10 @@ bool format_ok(uint8_t format);
 /* The text of a number; returns its bytes, at most MAX_NUMBER_BYTES. */
 size_t number_text(uint8_t *out, uint64_t number, uint8_t format);
 
+/* Writes the numbers of a column of format, divided by what its decimals say. *first: the number of row 0, taken from the
+ * column where fresh; *same stays true while all numbers are *first. False: one has over 53 bits. */
+bool column_doubles(column *c, uint8_t format, size_t count, double *out, bool fresh, int64_t *first, bool *same);
+
 /* ---- writing ---- */
 
 /* What a column takes: found once, then measured and written. */

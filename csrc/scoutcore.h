@@ -261,6 +261,24 @@ sc_status sc_blocks_msgpack(const uint8_t *in, size_t len, const uint64_t *start
                             int64_t from, int64_t to, const uint8_t *prefix, size_t prefix_len, uint8_t *out,
                             size_t room, size_t *at);
 
+typedef struct sc_numbers {
+    int64_t *t;
+    double *values;                        /* number k of point i: values[k * room + i] */
+    size_t room;                           /* points */
+    size_t skeleton_start, skeleton_end;   /* the texts, with a byte 0 for each number, are in[start..end]; 0 at first */
+    int64_t *firsts;                       /* number k of the first point, and how its column is written: FORMAT.md */
+    uint8_t *formats, *same;               /* same[k], 1 or 0: number k is written alike in all points */
+} sc_numbers;
+
+/* The points of count blocks of codec 1 as numbers, without their texts. False: a block is wrong or of codec 0, has
+ * another skeleton than the one before, does not begin after that has ended, or has a number of over 53 bits.
+ * sc_numbers_count: the points in them, for which there must be room, and *numbers, how many each has; 0: there are no
+ * blocks, or one of the first three. */
+size_t sc_numbers_count(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                        size_t *numbers);
+bool sc_blocks_numbers(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
+                       sc_numbers *numbers);
+
 /* ---- numbers.c: the numbers of texts that differ in them alone, as codec 1 takes texts apart ---- */
 
 /* How many numbers a text has; over SC_MAX_NUMBERS: it cannot be taken apart. */

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoutcore import numeric
+from scoutcore import codec, numeric
 from scoutcore.codec import cut
 from scoutcore.codec.columns import PointColumns
 from scoutcore.database import Database
@@ -47,8 +47,28 @@ def plainly(points: PointColumns) -> dict[str, list[float]]:
 
 def agree(texts: list[str]) -> None:
     points = columns(texts)
+    in_blocks(points)
     found = {name: list(map(repr, values)) for name, values in numeric.numbers_of(points).items()}
     assert found == {name: list(map(repr, values)) for name, values in plainly(points).items()}
+
+
+def in_blocks(points: PointColumns) -> None:
+    """From blocks of four points each come the same numbers as from texts, where any come."""
+    if not points.t:
+        return
+    made = codec.encode_blocks(points, array("I", [0]) * len(points.t), 0, 4)
+    found = numeric.block_numbers(made.data, made.offsets[:-1], made.offsets[1:])
+    if found is not None:
+        assert found.t == points.t
+        expected = {name: list(map(repr, values)) for name, values in plainly(points).items()}
+        assert {name: list(map(repr, values)) for name, values in found.values.items()} == expected
+
+
+def test_blocks_have_numbers() -> None:
+    points = columns([f'{{"v":{n / 8},"id":"x1"}}' for n in range(20)])
+    made = codec.encode_blocks(points, array("I", [0]) * 20, 0, 4)
+    found = numeric.block_numbers(made.data, made.offsets[:-1], made.offsets[1:])
+    assert found == (points.t, {"v": array("d", [n / 8 for n in range(20)])})
 
 
 @pytest.mark.parametrize(
@@ -66,6 +86,7 @@ def agree(texts: list[str]) -> None:
         ["1e5", "1e6", "-1E-7"],
         ["-0.0", "-0.0"],
         ["-0", "5"],
+        ['{"a":1,"b":7.744e8}', '{"a":2,"b":7.744e8}'],
         ["9007199254740993", "9007199254740992"],
         ["0.1", "0.30000000000000004"],
         ["123456789012345678901234567890", "1" + "0" * 400],
@@ -81,6 +102,7 @@ def agree(texts: list[str]) -> None:
 def test_as_json_has_them(texts: list[str]) -> None:
     agree(texts)
     agree(texts[:1])
+    agree(texts * 4)
 
 
 @given(

@@ -116,6 +116,18 @@ static inline void shared_check(const uint8_t *in, size_t len, const uint64_t *s
     }
 }
 
+/* The numbers of blocks: of points at the same times. */
+static inline void numbers_check(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
+                                 size_t count, const sc_points *p, sc_status want)
+{
+    size_t found, points = sc_numbers_count(in, len, starts, ends, count, &found);
+    sc_numbers got = {room_for(points * sizeof(int64_t)), room_for(points * found * sizeof(double)), points, 0, 0,
+                      room_for(found * sizeof(int64_t)), room_for(found), room_for(found)};
+    if (points == 0 || !sc_blocks_numbers(in, len, starts, ends, count, &got))
+        return;
+    REQUIRE(want == SC_OK && same(got.t, p->t, points * sizeof(int64_t)));
+}
+
 /* Decodes blocks, and summarizes them: both agree, also in what is wrong. Returns how many points there are. */
 static inline size_t blocks_read(const uint8_t *in, size_t len, const uint64_t *starts, const uint64_t *ends,
                                  size_t count, uint64_t *firsts, int64_t *times, sc_points *points, sc_status *status)
@@ -125,6 +137,7 @@ static inline size_t blocks_read(const uint8_t *in, size_t len, const uint64_t *
     *status = points_of(in, len, starts, ends, count, firsts, times, points, room, &at);
     msgpack_check(in, len, starts, ends, count, firsts, points, *status);
     shared_check(in, len, starts, ends, count, firsts, points, *status);
+    numbers_check(in, len, starts, ends, count, points, *status);
     sc_summaries summaries = summary_columns(count, sc_lasts_size(in, len, starts, ends, count));
     REQUIRE(sc_blocks_summarize(in, len, starts, ends, count, &summaries, &summary_at) == *status);
     if (*status != SC_OK) {

@@ -447,8 +447,77 @@ static void texts_numbers(void)
     EQUAL(sc_text_numbers(NULL, 0), 0);
 }
 
+/* The numbers of one block, or of two, as numbers_are has them, behind the times; null: they cannot be taken. counted: the
+ * points that are said to be in them. */
+static void block_numbers_are(const char *one, const char *two, size_t counted, const char *want)
+{
+    about(one);
+    bytes first = hex(one), in = two ? join(first, hex(two)) : first;
+    uint64_t *starts = numbers(2), *ends = numbers(2);
+    starts[0] = 0;
+    starts[1] = ends[0] = first.len;
+    ends[1] = in.len;
+    size_t count = two ? 2 : 1, found = 99;
+    EQUAL(sc_numbers_count(in.data, in.len, starts, ends, count, &found), counted);
+    size_t points = want ? counted : 4, most = want ? found : SC_MAX_NUMBERS;
+    sc_numbers got = {room_for(points * sizeof(int64_t)), room_for(points * most * sizeof(double)), points, 0, 0,
+                      room_for(most * sizeof(int64_t)), room_for(most), room_for(most)};
+    EQUAL(sc_blocks_numbers(in.data, in.len, starts, ends, count, &got), want != NULL);
+    if (!want)
+        return;
+    char text[400];
+    int size = 0;
+    for (size_t i = 0; i < points; i++)
+        size += snprintf(text + size, sizeof text - (size_t)size, "%lld ", (long long)got.t[i]);
+    for (size_t k = 0; k < found; k++) {
+        size += snprintf(text + size, sizeof text - (size_t)size, "; %lld/%d%s", (long long)got.firsts[k], got.formats[k],
+                         got.same[k] ? "=" : "");
+        for (size_t i = 0; i < points; i++)
+            size += snprintf(text + size, sizeof text - (size_t)size, " %.17g", got.values[k * points + i]);
+    }
+    SAME((uint8_t *)text, (size_t)size, exact(want, strlen(want)));
+    SAME(in.data + got.skeleton_start, got.skeleton_end - got.skeleton_start, exact(first.data + 4, first.data[3]));
+    got.room = points - 1;
+    CHECK(!sc_blocks_numbers(in.data, in.len, starts, ends, count, &got));
+    got.room = points;
+    starts[0] = in.len + 1;
+    EQUAL(sc_numbers_count(in.data, in.len, starts, ends, count, &found), 0);
+    CHECK(!sc_blocks_numbers(in.data, in.len, starts, ends, count, &got));
+    EQUAL(sc_numbers_count(in.data, in.len, starts, ends, 0, &found), 0);
+}
+
+static void blocks_numbers(void)
+{
+    static const char one[] = "01 05 04 02 78 00 40 0a 02 01 00 1e"; /* at 10 and 11 */
+    block_numbers_are(one, NULL, 2, "10 11 ; 15/1= 1.5 1.5");
+    block_numbers_are("01 05 04 01 78 40 0a 02", NULL, 2, "10 11 ");
+    block_numbers_are("01 05 04 02 00 00 40 0a 02 00 40 01 04 01 00 01", NULL, 2,
+                      "10 11 ; -1/0 -1 1; -1/1= -0.10000000000000001 -0.10000000000000001");
+    block_numbers_are("01 05 04 02 78 00 40 0a 02 01 04 1e 30", NULL, 2, "10 11 ; 15/1 1.5 1.8");
+    block_numbers_are("01 05 04 02 78 00 40 0a 02 01 20 1e 00 00 00 00 03 00 00 00", NULL, 2, "10 11 ; 15/1 1.5 1.8");
+    block_numbers_are("01 05 06 02 78 00 40 0a 02 01 44 1e 00 21", NULL, 3,
+                      "10 11 12 ; 15/1 1.5 1.6000000000000001 1.8");
+    block_numbers_are("01 05 04 02 78 00 40 0a 02 01 40 1e 04", "01 05 04 02 78 00 40 0e 02 01 00 1e", 4,
+                      "10 11 12 13 ; 15/1 1.5 1.7 1.5 1.5");
+    block_numbers_are(one, "01 05 04 02 78 00 40 0e 02 01 00 1e", 4, "10 11 12 13 ; 15/1= 1.5 1.5 1.5 1.5");
+    block_numbers_are(one, "01 05 04 02 78 00 40 0e 02 01 00 20", 4,
+                      "10 11 12 13 ; 15/1 1.5 1.5 1.6000000000000001 1.6000000000000001");
+    block_numbers_are(one, "01 05 04 02 78 00 40 0e 02 00 00 1e", 4, "10 11 12 13 ; 15/1 1.5 1.5 15 15");
+    block_numbers_are(one, "01 05 04 02 78 00 40 0e 02 00 00 80 80 80 80 80 80 80 20", 4,
+                      "10 11 12 13 ; 15/1 1.5 1.5 9007199254740992 9007199254740992");
+    block_numbers_are(one, "01 05 04 02 78 00 40 0e 02 00 00 82 80 80 80 80 80 80 20", 4, NULL); /* 54 bits */
+    block_numbers_are(one, "01 05 04 02 78 00 40 0e 02 00 00 81 80 80 80 80 80 80 20", 4, NULL);
+    block_numbers_are(one, "01 05 04 02 79 00 40 0e 02 01 00 1e", 0, NULL);
+    block_numbers_are(one, "01 05 04 01 00 40 0e 02 01 00 1e", 0, NULL);
+    block_numbers_are(one, one, 4, NULL);
+    block_numbers_are("01 05 04 01 78 40 0a 01", NULL, 2, NULL); /* back in time */
+    block_numbers_are("00 05 03 14 00 37", NULL, 0, NULL);
+    block_numbers_are("01 05", NULL, 0, NULL);
+}
+
 void test_numbers(void)
 {
+    blocks_numbers();
     texts_numbers();
     batches();
     limits();

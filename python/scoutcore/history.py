@@ -7,16 +7,17 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from scoutcore import codec, keys
 from scoutcore.blocks import head_size, hidden_of
 from scoutcore.codec import cut, cut_texts
-from scoutcore.codec.columns import PointColumns, offsets_of
+from scoutcore.codec.columns import PointColumns, UInts, offsets_of
 from scoutcore.codec.constants import INT64_MAX
 from scoutcore.model import Point
+from scoutcore.numeric import NumberColumns, block_numbers, numbers_of
 from scoutcore.rows import floor_and_span
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 if codec.backend == "c":
     from scoutcore.codec import native
+
+T = TypeVar("T")
 
 _decode_points = msgspec.msgpack.Decoder(list[Point]).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -50,8 +53,9 @@ class Series(NamedTuple):
 
 _Run = list[tuple[bytes, bytes]]
 """Key and value of blocks that follow one another."""
-_Part = list[Point] | PointColumns
-_Take = Callable[[_Run, int, int], list[Point] | None]
+_Take: TypeAlias = Callable[[_Run, int, int, int], "T | None"]
+"""Takes what it is after from a run of blocks, from a time to another; None: it cannot, or a block reaches the third
+time."""
 
 
 class History:
@@ -81,8 +85,6 @@ class History:
         if self._series is None or left == 0:
             return
         for columns in self._in_order(self._series, _no_points):
-            if isinstance(columns, list):
-                continue
             if self._reverse:
                 columns = _take(columns, range(len(columns.t) - 1, -1, -1))
             columns = _slice(columns, 0, min(left, len(columns.t)))
@@ -129,18 +131,25 @@ class History:
         """
         import numpy as np
 
-        from scoutcore.numeric import numbers_of
-
-        chunks = list(self.columns())
-        parts = [numbers_of(chunk) for chunk in chunks]
-        t = np.concatenate([np.frombuffer(chunk.t, "int64") for chunk in chunks]) if chunks else np.empty(0, "int64")
-        found = {name: np.full(len(t), np.nan) for name in dict.fromkeys(chain.from_iterable(parts))}
-        begin = 0
-        for chunk, part in zip(chunks, parts, strict=True):
-            for name, values in part.items():
-                found[name][begin : begin + len(chunk.t)] = values
-            begin += len(chunk.t)
-        return t.view("datetime64[us]"), found
+        left = INT64_MAX if self._limit is None else self._limit
+        order = slice(None, None, -1 if self._reverse else None)
+        times, parts = [np.empty(0, "int64")], []
+        if self._series is not None and left > 0:
+            for part in self._in_order(self._series, _take_numbers):
+                t, values = part if isinstance(part, NumberColumns) else (part.t, numbers_of(part))
+                times.append(np.frombuffer(t, "int64")[order][:left])
+                parts.append({name: np.frombuffer(column)[order][:left] for name, column in values.items()})
+                left -= len(times[-1])
+                if left == 0:
+                    break
+        missing = np.full(max(map(len, times)), np.nan)
+        found = {
+            name: np.concatenate(
+                [part.get(name, missing[: len(t)]) for t, part in zip(times[1:], parts, strict=True)],
+            )
+            for name in dict.fromkeys(chain.from_iterable(parts))
+        }
+        return np.concatenate(times).view("datetime64[us]"), found
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """An Arrow stream of ``t`` (timestamp[us, UTC]), ``boot``, ``ms`` (uint64 or null) and ``data`` (JSON, string).
@@ -154,13 +163,13 @@ class History:
 
     # --- in order ---
 
-    def _in_order(self, series: Series, take: _Take) -> Iterator[_Part]:
+    def _in_order(self, series: Series, take: _Take[T]) -> Iterator[T | PointColumns]:
         """The points in time order, part by part; in reverse the last part first, each still in time order."""
         if self._reverse:
             return self._backward(series, take)
         return self._forward(series, series.start, series.end, take)
 
-    def _backward(self, series: Series, take: _Take) -> Iterator[_Part]:
+    def _backward(self, series: Series, take: _Take[T]) -> Iterator[T | PointColumns]:
         end = series.end
         while end > series.start:
             _, blocks = self._scan(series, series.start, end, reverse=True)
@@ -171,7 +180,7 @@ class History:
             yield from reversed(list(self._forward(series, start, end, take)))
             end = start
 
-    def _forward(self, series: Series, start: int, end: int, take: _Take) -> Iterator[_Part]:
+    def _forward(self, series: Series, start: int, end: int, take: _Take[T]) -> Iterator[T | PointColumns]:
         run: _Run = []
         size, enough = 0, _RUN_BYTES
         start, blocks = self._scan(series, start, end)
@@ -188,11 +197,11 @@ class History:
         if run:
             yield self._next(run, INT64_MAX + 1, start, end, take)[0]
 
-    def _next(self, run: _Run, next_t: int, start: int, end: int, take: _Take) -> tuple[_Part, _Run]:
+    def _next(self, run: _Run, next_t: int, start: int, end: int, take: _Take[T]) -> tuple[T | PointColumns, _Run]:
         """The points of *run* in range and before *next_t*, where the next block begins; and the blocks with more."""
-        points = take(run, start, end)
-        if points is not None and (not points or points[-1].t < next_t):
-            return points, []
+        part = take(run, start, end, next_t)
+        if part is not None:
+            return part, []
         return self._merge(run, start, min(end, next_t), next_t)
 
     def _scan(
@@ -212,10 +221,7 @@ class History:
         """The points of *run* from *start* to *end*, and the blocks that reach *next_t*."""
         values = [value for _, value in run]
         plain = not any(map(_first_byte, values))  # nothing is hidden
-        heads: Iterator[int] = repeat(1) if plain else map(head_size, values)
-        offsets = offsets_of(map(len, values))
-        starts = array("Q", map(int.__add__, offsets[:-1], heads))
-        firsts, _, points = codec.decode_blocks(b"".join(values), starts, offsets[1:])
+        firsts, _, points = codec.decode_blocks(*_joined(values, repeat(1) if plain else map(head_size, values)))
         t = points.t
         if plain and all(t[first - 1] < t[first] for first in firsts[1:-1]):
             return _slice(points, bisect_left(t, start), bisect_left(t, end)), run[-1:] if t[-1] >= next_t else []
@@ -237,23 +243,44 @@ def _weight(value: bytes) -> int:
     return len(value) if value.startswith(b"\0\0") else len(value) + _NUMBERS_BYTES
 
 
-def _no_points(run: _Run, start: int, end: int) -> None:
+def _joined(values: list[bytes], heads: Iterable[int]) -> tuple[bytes, UInts, UInts]:
+    """*values* one behind another, and where the blocks in them begin, behind their heads, and end."""
+    offsets = offsets_of(map(len, values))
+    return b"".join(values), array("Q", map(int.__add__, offsets[:-1], heads)), offsets[1:]
+
+
+def _no_points(run: _Run, start: int, end: int, next_t: int) -> PointColumns | None:  # noqa: ARG001
     """For those who want columns."""
+    return None
 
 
-def _whole_points(series: Series) -> _Take:
+def _take_numbers(run: _Run, start: int, end: int, next_t: int) -> NumberColumns | None:
+    """The numbers of blocks that lie one behind the other, hide no point, and were written as numbers; else None."""
+    values = [value for _, value in run]
+    if any(map(_first_byte, values)):
+        return None
+    found = block_numbers(*_joined(values, repeat(1)))
+    if found is None or found.t[-1] >= next_t:
+        return None
+    part = slice(bisect_left(found.t, start), bisect_left(found.t, end))
+    t = found.t[part]
+    return NumberColumns(t, {name: column[part] for name, column in found.values.items()} if t else {})
+
+
+def _whole_points(series: Series) -> _Take[list[Point]]:
     """Makes points of blocks that lie one behind the other, hide none, and are decoded by C; else None."""
     if codec.backend != "c":
-        return _no_points
+        return lambda *_: None
     prefix = _encode([series.troop, series.uid, series.scout, series.report])
     prefix = bytes([prefix[0] + 4]) + prefix[1:]  # the array goes on with what C writes
 
-    def take(run: _Run, start: int, end: int) -> list[Point] | None:
+    def take(run: _Run, start: int, end: int, next_t: int) -> list[Point] | None:
         values = [value for _, value in run]
         if any(map(_first_byte, values)):
             return None
         packed = native.points_msgpack(values, start, end, prefix)
-        return None if packed is None else _decode_points(packed)
+        points = None if packed is None else _decode_points(packed)
+        return None if points and points[-1].t >= next_t else points
 
     return take
 
@@ -274,7 +301,7 @@ def _take(points: PointColumns, order: Any) -> PointColumns:
     return PointColumns(take(t), take(clocked), take(boot), take(ms), data, take(starts), take(ends))
 
 
-def _points(series: Series, part: _Part, reverse: bool) -> Iterable[Point]:
+def _points(series: Series, part: list[Point] | PointColumns, reverse: bool) -> Iterable[Point]:
     if isinstance(part, list):
         return part[::-1] if reverse else part
     columns = part

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoutcore.codec import numbers as numbers_of
 from scoutcore.codec import reference
 from scoutcore.codec.columns import ChangeColumns, Frames, offsets_of
 from scoutcore.codec.constants import INT64_MIN, UINT64_MAX
@@ -134,7 +135,7 @@ def test_changes_of_any_slices(same, data, rows):
 
 
 @given(batches(), numbers(0, 2**63 - 1), st.integers(0, 5), st.sampled_from([0, 20, 60, 2**22]))
-def test_blocks(same, batch, write_time, max_points, max_bytes):
+def test_blocks(same, native, batch, write_time, max_points, max_bytes):
     points, series = batch
     same("encode_blocks", points, series, write_time, max_points, max_bytes)
     made = reference.encode_blocks(points, series, write_time, max_points, max_bytes)
@@ -142,6 +143,7 @@ def test_blocks(same, batch, write_time, max_points, max_bytes):
     same("decode_blocks", made.data, *slices)
     same("summarize_blocks", made.data, *slices)
     same("shared_readings", made.data, *slices)
+    assert native.block_numbers(made.data, *slices) == numbers_of.block_numbers(made.data, *slices)
     found = reference.decode_blocks(made.data, *slices)
     rows = points_of(points)
     assert points_of(found.points) == [rows[index] for index in made.order]
@@ -157,12 +159,13 @@ def test_blocks_of_any_slices(same, batch, ends, series, write_time):
 
 
 @given(st.lists(all_bytes(blocks()), max_size=3))
-def test_blocks_from_bytes(same, parts):
+def test_blocks_from_bytes(same, native, parts):
     offsets = [sum(map(len, parts[:index])) for index in range(len(parts) + 1)]
     slices = array("Q", offsets[:-1]), array("Q", offsets[1:])
     same("decode_blocks", b"".join(parts), *slices)
     same("summarize_blocks", b"".join(parts), *slices)
     same("shared_readings", b"".join(parts), *slices)
+    assert native.block_numbers(b"".join(parts), *slices) == numbers_of.block_numbers(b"".join(parts), *slices)
 
 
 small = st.integers(0, 3)

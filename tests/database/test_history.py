@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 from array import array
 from itertools import islice
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoutcore import codec, history
+from scoutcore import codec, history, numeric
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN
 from scoutcore.database import Database
 from tests.database.worlds import UID, Change, World, apply, times, worlds
@@ -62,6 +63,23 @@ def test_small_runs_and_windows(
             assert arrays["t"].astype("int64").tolist() == [t for t, _, _ in expected]
             assert arrays["clocked"].tolist() == [clock is not None for _, clock, _ in expected]
             assert [text.encode() for text in arrays["data"]] == [raw for _, _, raw in expected]
+
+
+@given(worlds(), st.integers(1, 200), bounds, bounds, st.booleans(), st.none() | st.integers(0, 6))
+def test_numbers(world: World, run: int, start: int | None, end: int | None, reverse: bool, limit: int | None) -> None:
+    pytest.importorskip("numpy", reason="NumPy is not installed")
+    content = world.content()
+    with world.database() as db, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "_RUN_BYTES", run)
+        for row in content.receptions:
+            found = db.history(1, *row[1:], start=start, end=end, reverse=reverse, limit=limit)
+            points = list(found)
+            t, values = found.numbers()
+            assert t.astype(int).tolist() == [point.t for point in points]
+            members = [numeric._members(point.raw) for point in points]
+            assert {name: list(map(repr, column.tolist())) for name, column in values.items()} == {
+                name: [repr(one.get(name, math.nan)) for one in members] for some in members for name in some
+            }
 
 
 def chained(blocks: int, points: int) -> Database:

@@ -32,7 +32,7 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 
 if TYPE_CHECKING or backend == "python":
     from scoutcore.codec.columns import cut, cut_texts, gather_changes, list_changes
-    from scoutcore.codec.numbers import text_numbers
+    from scoutcore.codec.numbers import block_numbers, text_numbers
     from scoutcore.codec.reference import (
         add_blocks,
         add_point,
@@ -59,6 +59,7 @@ else:
     from scoutcore.codec.native import (
         add_blocks,
         add_point,
+        block_numbers,
         cut,
         cut_texts,
         decode_blocks,
@@ -88,6 +89,7 @@ __all__ = [
     "add_blocks",
     "add_point",
     "backend",
+    "block_numbers",
     "cut",
     "cut_texts",
     "decode_blocks",

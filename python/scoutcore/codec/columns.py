@@ -131,6 +131,18 @@ class TextNumbers(NamedTuple):
     """1: it is written alike in all texts."""
 
 
+class BlockNumbers(NamedTuple):
+    """The points of blocks of numbers, without their texts, which differ in their numbers alone."""
+
+    t: array[int]
+    values: list[array[float]]
+    """Of each number, that of each point."""
+    pieces: list[bytes]
+    """What all texts have before each number, and behind the last."""
+    texts: list[bytes | None]
+    """Each number as text where that is the same in all points."""
+
+
 class BlockSummaries(NamedTuple):
     """What the views need of blocks, one row per block.
 

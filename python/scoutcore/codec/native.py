@@ -20,6 +20,7 @@ from scoutcore._native import ffi, lib
 from scoutcore.codec import columns as columns_module
 from scoutcore.codec.columns import (
     AddedBlocks,
+    BlockNumbers,
     Blocks,
     BlockSummaries,
     Buffer,
@@ -47,6 +48,7 @@ from scoutcore.codec.constants import (
     UINT64_MAX,
     UUID_BYTES,
 )
+from scoutcore.codec.numbers import number_text
 from scoutcore.codec.status import Status, error
 from scoutcore.errors import EncodeError, InvalidError
 
@@ -470,6 +472,29 @@ def text_numbers(data: Buffer, starts: UInts, ends: UInts) -> TextNumbers | None
         return None
     del out  # an array that C has cannot be cut
     return TextNumbers([values[k * count : (k + 1) * count] for k in range(numbers)], *places)
+
+
+def block_numbers(data: Buffer, starts: UInts, ends: UInts) -> BlockNumbers | None:
+    """See :func:`scoutcore.codec.numbers.block_numbers`."""
+    source = _source(data)
+    begins, stops = _block_slices(starts, ends)
+    blocks = source, len(source), begins, stops, len(begins)
+    found = ffi.new("size_t *")
+    count = lib.sc_numbers_count(*blocks, found)
+    numbers = found[0]
+    if not count:
+        return None
+    t, values = _zeros("q", count), array("d", bytes(8 * count * numbers))
+    firsts, formats, same = _zeros("q", numbers), _zeros("B", numbers), _zeros("B", numbers)
+    columns = _output(t), ffi.from_buffer("double[]", values), count, 0, 0, *map(_output, (firsts, formats, same))
+    out = ffi.new("sc_numbers *", columns)
+    if not lib.sc_blocks_numbers(*blocks, out):
+        return None
+    pieces = bytes(ffi.buffer(source)[out.skeleton_start : out.skeleton_end]).split(b"\0")
+    texts = [
+        number_text(first, form) if alike else None for first, form, alike in zip(firsts, formats, same, strict=True)
+    ]
+    return BlockNumbers(t, [values[k * count : (k + 1) * count] for k in range(numbers)], pieces, texts)
 
 
 def _block_slices(starts: UInts, ends: UInts) -> tuple[Any, Any]:

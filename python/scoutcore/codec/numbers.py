@@ -12,8 +12,9 @@ from itertools import pairwise
 from math import gcd
 from typing import Final, NamedTuple
 
-from scoutcore.codec.columns import Buffer, TextNumbers, UInts
+from scoutcore.codec.columns import BlockNumbers, Buffer, TextNumbers, UInts
 from scoutcore.codec.constants import (
+    INT64_MAX,
     MAX_BLOCK_SPAN,
     MAX_COLUMN,
     MAX_NUMBERS,
@@ -22,6 +23,7 @@ from scoutcore.codec.constants import (
 )
 from scoutcore.codec.status import Status, error
 from scoutcore.codec.varint import point_varint, put_varint, unzigzag, zigzag
+from scoutcore.errors import CodecError
 
 _MAX_WIDTH: Final = 56
 _MAX_DIGITS: Final = 18
@@ -31,6 +33,8 @@ _EXACT: Final = 2**53
 """Up to here a double has every integer, and so a quotient by a power of ten is the nearest."""
 _DELTA: Final = 0x40
 _STEPPED: Final = 0x80
+_DECIMALS: Final = 0x1F
+"""These bits of a format; above them is one of the three below."""
 _ALL, _SHORTEST, _ONE_LEFT = range(3)
 """Which zeros end a number's text: those of all decimals, none, or one where there would be no decimal."""
 _NUMBER: Final = re.compile(rb"(-?)(0|[1-9][0-9]{0,17})(?:\.([0-9]+))?")
@@ -188,15 +192,70 @@ def text_numbers(data: Buffer, starts: UInts, ends: UInts) -> TextNumbers | None
     at = starts[0]
     for piece, (value, decimals) in zip(pieces, rows[0], strict=False):
         begins.append(at + len(piece))
-        at = begins[-1] + len(_text(value, _ALL, decimals))
+        at = begins[-1] + len(number_text(value, decimals))
         stops.append(at)
     columns = list(zip(*rows, strict=True))
     values = [array("d", [value / 10**decimals for value, decimals in column]) for column in columns]
     return TextNumbers(values, begins, stops, array("B", [len(set(column)) == 1 for column in columns]))
 
 
+class _Block(NamedTuple):
+    """What stands in a block: its points, with a hole in each text for every number."""
+
+    times: list[int]
+    clocks: list[tuple[int, int] | None]
+    pieces: list[bytes]
+    columns: list[tuple[int, list[int]]]
+    """The format and the numbers of each hole."""
+
+
+def block_numbers(data: Buffer, starts: UInts, ends: UInts) -> BlockNumbers | None:
+    """The numbers of the points of the blocks ``data[starts[i]:ends[i]]``, without their texts.
+
+    None: there is none, one is wrong or of codec 0, has another skeleton than the one before, or does not begin after
+    that has ended, or a number has over 53 bits.
+    """
+    view = memoryview(data).cast("B")
+    blocks: list[_Block] = []
+    for begin, end in zip(starts, ends, strict=True):
+        if not begin < end <= len(view) or view[begin] != 1:
+            return None
+        try:
+            write_time, offset = point_varint(view, begin + 1, end)
+            block = _open(view, begin, offset, end, write_time)
+        except CodecError:
+            return None
+        if write_time > INT64_MAX or (blocks and block.pieces != blocks[0].pieces):
+            return None
+        if blocks and block.times[0] <= blocks[-1].times[-1]:
+            return None
+        blocks.append(block)
+    if not blocks:
+        return None
+    found: list[array[float]] = []
+    texts: list[bytes | None] = []
+    for columns in zip(*(block.columns for block in blocks), strict=True):
+        if any(abs(value) > _EXACT for _, values in columns for value in values):
+            return None
+        found.append(
+            array("d", [value / 10 ** (form & _DECIMALS) for form, values in columns for value in values]),
+        )
+        alike = len({(form, value) for form, values in columns for value in values}) == 1
+        texts.append(number_text(columns[0][1][0], columns[0][0]) if alike else None)
+    return BlockNumbers(array("q", [t for block in blocks for t in block.times]), found, blocks[0].pieces, texts)
+
+
 def decode(data: memoryview, block: int, offset: int, end: int, write_time: int) -> list[Point]:
     """The points of the block ``data[block:end]``, of which *offset* is behind its write time."""
+    times, clocks, pieces, columns = _open(data, block, offset, end, write_time)
+    texts = [pieces[0]] * len(times)
+    for piece, (form, values) in zip(pieces[1:], columns, strict=True):
+        texts = [text + number_text(value, form) + piece for text, value in zip(texts, values, strict=True)]
+    return list(map(Point, times, clocks, texts))
+
+
+def _open(data: memoryview, block: int, offset: int, end: int, write_time: int) -> _Block:
+    """What is in the block ``data[block:end]``, of which *offset* is behind its write time."""
     begin = offset
     head, offset = point_varint(data, offset, end)
     if head < 2:
@@ -212,27 +271,25 @@ def decode(data: memoryview, block: int, offset: int, end: int, write_time: int)
         boots, offset = get_column(data, offset, end, count)
         mss, offset = get_column(data, offset, end, count)
         clocks = [(boot % 2**64, ms % 2**64) for boot, ms in zip(boots, mss, strict=True)]
-    texts = [pieces[0]] * count
-    for piece in pieces[1:]:
+    columns = []
+    for _ in pieces[1:]:
         if offset == end:
             raise error(Status.POINT_SIZE, offset)
-        text_format = data[offset]
-        zeros, decimals = text_format >> 5, text_format & 0x1F
+        form = data[offset]
+        zeros, decimals = form >> 5, form & _DECIMALS
         if zeros > min(_ONE_LEFT, decimals) or decimals > _MAX_DIGITS:
             raise error(Status.COLUMN, offset)
         values, offset = get_column(data, offset + 1, end, count)
-        texts = [text + _text(value, zeros, decimals) + piece for text, value in zip(texts, values, strict=True)]
+        columns.append((form, values))
     if offset < end:
         raise error(Status.COLUMN, offset)
-    found: list[Point] = []
-    for row, clock in enumerate(clocks):
-        t = _signed(write_time + times[row])
-        if row and t < found[-1].t:
+    times = [_signed(write_time + time) for time in times]
+    for before, t in pairwise(times):
+        if t < before:
             raise error(Status.BLOCK_ORDER, times_at)
-        if row and t - found[0].t > MAX_BLOCK_SPAN:
+        if t - times[0] > MAX_BLOCK_SPAN:
             raise error(Status.BLOCK_SPAN, times_at)
-        found.append(Point(t, clock, texts[row]))
-    return found
+    return _Block(times, clocks, pieces, columns)
 
 
 def _get_skeleton(data: memoryview, offset: int, end: int, count: int) -> tuple[list[bytes], int]:
@@ -283,8 +340,9 @@ def get_column(data: memoryview, offset: int, end: int, count: int) -> tuple[lis
     return [_signed(number) for number in numbers], offset + size
 
 
-def _text(value: int, zeros: int, decimals: int) -> bytes:
-    """The text of a number with *decimals*, given as an integer."""
+def number_text(value: int, form: int) -> bytes:
+    """The text of a number, given as an integer, in a column of this format."""
+    zeros, decimals = form >> 5, form & _DECIMALS
     digits = str(abs(value)).zfill(decimals + 1)
     whole, fraction = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
     if zeros != _ALL:
