@@ -16,7 +16,8 @@ from typing import Any, Final
 from scoutcore import codec, keys
 from scoutcore.blocks import head_size, hidden_of, pack_hidden, whole
 from scoutcore.clock import SET_CLOCK
-from scoutcore.codec.columns import Buffer, UInts, offsets_of
+from scoutcore.codec import recent
+from scoutcore.codec.columns import Buffer, UInts, load_record, offsets_of
 from scoutcore.codec.constants import CLOCK_RANGE, UINT64_MAX
 from scoutcore.commit import Commit
 from scoutcore.expiry import Expiry
@@ -27,6 +28,8 @@ from scoutcore.store import Store
 
 _ENTRY: Final = Struct(">QQ")
 _BIAS: Final = 2**63
+_GATHERED: Final = 128
+"""The most blocks that are read when a row begins to keep its recent readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class Views:
                 block = bytes(data[starts[index] : ends[index]])
                 counted = added.deferred[index] == 1
                 self._add_late(commit, log, changes[index], rows[row_of[index]], block, counted, about)
+            for number in {row_of[index] for index in late}:
+                self._gather_recent(commit, rows[number], records[number])
 
     def add_point(
         self,
@@ -118,12 +123,14 @@ class Views:
         deferred: int,
     ) -> None:
         """Add a block of one point, ``frame[start:]``: what :func:`codec.add_point` has made of it."""
-        row.record = commit.puts[row.view_key] = record
+        before, row.record = row.record, record
+        commit.puts[row.view_key] = record
         commit.put_blocks(puts)
         if deferred:
             block = frame[start:]
             (about,) = zip(*codec.summarize_blocks(block, *whole(block)), strict=True)
             self._add_late(commit, log, change, row, block, deferred == 1, about)
+            self._gather_recent(commit, row, before)
 
     def _add_late(
         self,
@@ -138,6 +145,31 @@ class Views:
         row = stored.load(self._logs)
         self._add_block(commit, log, change, row, block, counted, *about)
         stored.record = commit.puts[row.view_key] = row.dump(self._logs)
+
+    def _gather_recent(self, commit: Commit, stored: StoredRow, before: bytes) -> None:
+        """Where the row has just begun to keep its recent readings, add those of before; all of this commit are put."""
+        row = stored.load(self._logs)
+        if not row.recent or (before and load_record(before).recent):
+            return
+        boot, greatest = row.max_clock
+        blocks = {block for other, _, _, block in _entries(commit).get(row.suffix, ()) if other == boot}
+        first, read = 0, 0
+        start, stop = keys.clock_from(row.suffix, boot, 0), keys.after(keys.clock_from(row.suffix, boot, greatest))
+        for key, value in self._store.scan(start, stop, reverse=True):
+            if len(value) > _ENTRY.size:
+                continue  # what it has is in others
+            if read == _GATHERED:
+                first = keys.parse_clock(key)[1] + 1
+                break
+            read += 1
+            blocks.add(row.history_key + value[8:16] + key[-8:])
+        values = [value for value in map(commit.get, blocks) if value is not None]
+        offsets = offsets_of(map(len, values))
+        starts = array("Q", map(int.__add__, offsets, map(head_size, values)))
+        points = codec.decode_blocks(b"".join(values), starts, offsets[1:]).points
+        clocks = zip(points.clocked, points.boot, points.ms, strict=True)
+        row.recent = recent.dump(first, (ms for clocked, other, ms in clocks if clocked and other == boot), greatest)
+        stored.record = commit.puts[stored.view_key] = row.dump(self._logs)
 
     def _add_block(
         self,

@@ -74,6 +74,19 @@ def test_the_window_moves():
         assert [point.ms for point in db.history(1, 1, "r")] == sorted(order)
 
 
+def test_the_window_begins_with_what_was_there():
+    """Once a block is late, the row's latest blocks are told by what is kept; those before them are looked up still."""
+    count = 200
+    with scoutcore.open(":memory:") as db:
+        db.troops.create()
+        ingest(db, [[(number, (1, 2 * number))] for number in range(count)] + [[(count, (1, 1))]])
+        first, times = recent.load(load_record(db._store.get(keys.VIEW + keys.row_suffix(1, 1, "r"))).recent)
+        assert times == list(range(first + 1, 2 * count, 2))
+        assert len(times) == 128
+        ingest(db, [[(count + 1, (1, ms))] for ms in range(2 * count)])
+        assert sorted(point.ms for point in db.history(1, 1, "r")) == list(range(2 * count))
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\x80", b"\0\x81\4", b"\0\1", b"\5\1\0\x08", b"\0\2\0\x08", b"\0\0\0", b"\0\2\x40\x08\1"]
 )
