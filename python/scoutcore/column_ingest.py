@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from scoutcore import codec, ndjson
 from scoutcore.codec.columns import ReportName, Reports, UInts
 from scoutcore.errors import InvalidError, ReportError
+from scoutcore.ingest import MANY_SERIES
 from scoutcore.model import encode_json
 
 if codec.backend == "c":
@@ -71,6 +72,18 @@ def slice_reports(reports: Reports, start: int, end: int) -> Reports:
     assert ordered is not None
     codes, used = ordered
     return Reports._make([range(len(codes)), codes, *rest, data, [names[code] for code in used], []])
+
+
+def groups(reports: Reports) -> Iterator[tuple[int, Reports]]:
+    """*reports* in groups for one commit each, and where they begin; smaller ones where they are of many series."""
+    begin, size = 0, BATCH_ROWS
+    while begin < len(reports.lines):
+        part = slice_reports(reports, begin, begin + size)
+        if size == BATCH_ROWS and len(part.names) > MANY_SERIES:
+            size = BATCH_ROWS // 4
+            continue
+        yield begin, part
+        begin += size
 
 
 def _column(name: str, values: Column, typecode: str) -> array[Any]:

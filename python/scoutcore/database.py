@@ -26,7 +26,7 @@ from scoutcore.clock import WriteClock, system_time
 from scoutcore.codec import cut
 from scoutcore.codec.columns import ChangeColumns, PointColumns
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
-from scoutcore.column_ingest import BATCH_ROWS, Column, rows_of, slice_reports
+from scoutcore.column_ingest import Column, groups, rows_of, slice_reports
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
 from scoutcore.errors import (
@@ -498,7 +498,7 @@ class Database:
         ms: Column | None = None,
         strict: bool = False,
     ) -> IngestResult:
-        """Store many reports given as columns, NumPy arrays or other buffers, in commits of 50,000.
+        """Store many reports given as columns, NumPy arrays or other buffers, in commits of up to 50,000.
 
         Args:
             series: (troop, scout, report) of each series.
@@ -525,9 +525,8 @@ class Database:
             self._submit(lambda commit: self._append(commit, batch))
             result.accepted = len(batch.codes)
             return result
-        for begin in range(0, len(reports.lines), BATCH_ROWS):
-            part = slice_reports(reports, begin, begin + BATCH_ROWS)
-            wrong = {row - begin: why for row, why in bad.items() if begin <= row < begin + BATCH_ROWS}
+        for begin, part in groups(reports):
+            wrong = {row - begin: why for row, why in bad.items() if begin <= row < begin + len(part.lines)}
             batch = self._gatherer.rows(part, [], wrong, begin + 1, result)
             self._submit(lambda commit, batch=batch: self._append(commit, batch))  # type: ignore[misc]
             result.accepted += len(batch.codes)

@@ -12,6 +12,7 @@ import pytest
 import scoutcore
 from scoutcore.column_ingest import BATCH_ROWS
 from scoutcore.errors import IngestError, InvalidError
+from scoutcore.ingest import MANY_SERIES
 
 SERIES = [(1, 7, "temp"), (1, 8, "hum"), (1, 9, "never used")]
 
@@ -41,6 +42,22 @@ def test_the_same_as_ndjson(db: scoutcore.Database, tmp_path: Path, count: int, 
         other.troops.create(key="k" * 32)
         other.ingest("\n".join(map(json.dumps, lines)).encode())
         assert list(other.dump()) == list(db.dump())
+
+
+def test_many_series_go_in_smaller_commits(db: scoutcore.Database) -> None:
+    count, bad = MANY_SERIES + 1, {0, 12_600, MANY_SERIES}
+    series = [(1, number, "temp") for number in range(count)]
+    values = np.arange(count, dtype=float)
+    values[list(bad)] = np.nan
+    started = []
+    db._submit, submit = lambda work: started.append(work) or submit(work), db._submit  # type: ignore[method-assign]
+    result = db.ingest_columns(series, np.arange(count), None, values)
+    assert len(started) == -(-count // (BATCH_ROWS // 4))
+    assert (result.accepted, {row for row, _ in result.errors}) == (count - 3, {row + 1 for row in bad})
+    assert [db.last(1, scout, "temp") is None for scout in (0, 1, 12_599, 12_600, count - 1)] == [
+        *(True, False, False),
+        *(True, True),
+    ]
 
 
 def test_json_text_is_kept_as_it_is(db: scoutcore.Database) -> None:
