@@ -232,20 +232,19 @@ class _Repair:
         """Put a log's records into the new LevelDB; its chunks are there."""
         path = self._directory.changes / str(uuids.UUID(bytes=log.uuid))
         damages: list[Damage] = []
-        before, gaps = log.packed, log.gaps
-        if found and found.position.last >= before.last:
-            damages, log.packed = found.damages, found.position
+        gaps, whole = log.gaps, False
+        if found and found.position.last >= log.packed.last:
+            log.packed, whole = found.position, not found.damages
             if found.damages and found.damages[-1].last is None and found.damages[-1].first:
-                damages = found.damages[:-1]
                 self._result.messages.append(str(found.damages[-1]))
                 _set_aside(path, found.position)
-        elif before.last > log.base:
-            damages = _unproven(checking.verify_files(log, path, before, self._progress))
         if found and found.first is not None:
             first = int(changes.files_of(path)[0].stem)
             log.base = first - 1
             if not log.origin and uuids.UUID(bytes=log.uuid).version == 8:
                 log.origin = first - 1  # the rest of a log that went two ways, which knew no other beginning
+        if not whole and log.packed.last > log.base:
+            damages = _unproven(checking.verify_files(log, path, log.packed, self._progress))
         log.gaps = _gaps(damages, log.packed.last, gaps, shown=False)
         self._result.damages += damages
         store.write({log.state_key: log.dump(), keys.PACKED + log.uuid: log.packed.dump()}, sync=False)

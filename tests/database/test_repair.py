@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -414,3 +415,37 @@ def test_rules_that_cannot_be_read_are_those_that_were_applied_last(path: Path) 
     assert (path / "retention.json.damaged-1").read_bytes() == whole[:-5]
     with scoutcore.open(path, pack=False) as db:
         assert list(db.dump()) == before
+
+
+def test_a_file_in_the_middle_that_lost_the_check_of_its_interval(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells whether what is left of the interval is right: all of it is asked for."""
+    writer = partial(Writer, file_bytes=140_000)
+    monkeypatch.setattr(packer, "Writer", writer)
+    monkeypatch.setattr(restoring.changes, "Writer", writer)
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key=KEY, name="one")
+        for begin in range(0, 9_000, 100):
+            fill(db, begin, 100)
+        db.pack()
+        whole, files, log = contents(db), all_files(path), db.id
+        db.export_changes(tmp_path / "stick")
+    _, file, _, *_ = files_of(path / "changes" / log)
+    for lost, cut in product((False, True), (1, 40, 41, 500, 5_000)):
+        os.truncate(file, len(files[str(file.relative_to(path))]) - cut)
+        if lost:
+            shutil.rmtree(path / "db")
+        result = scoutcore.repair(path)
+        missing = result.missing
+        assert missing > 1
+        with scoutcore.open(path, pack=False) as db:
+            for log_ in db._logs.by_number:
+                for after, upto in log_.spans(log_.head):
+                    with closing(Cursor(db._logs, log_, path / "changes", after)) as cursor:
+                        while cursor.after < upto:
+                            cursor.read(upto, 1 << 20)
+            assert db.import_changes(tmp_path / "stick").new == missing
+            db.pack()
+            assert contents(db)["dump"] == whole["dump"]
+        assert {name: data for name, data in all_files(path).items() if name in files} == files

@@ -1,7 +1,7 @@
 """What is done to a database while it is killed: run as a program, with the shim preloaded.
 
-For n = 1, 2, 3 … it copies a prepared database, forks, and lets the child die at its n-th call that changes files;
-until one lives through. After each, somebody else looks at what is left, and says so with a line.
+For n = 1, 2, 3 …, or every few of them, it copies a prepared database, forks, and lets the child die at its n-th call
+that changes files; until one lives through. After each, somebody else looks at what is left, and says so with a line.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import scoutcore
 from scoutcore import changes, database, packer
 from scoutcore.database import Database
 from scoutcore.store import leveldb
@@ -140,6 +141,51 @@ def sync(path: Path, acknowledge: Callable[[], None]) -> None:
         acknowledge()
 
 
+def stick_of(path: Path) -> Path:
+    """Where the database in *path* exports to, and imports from."""
+    return path.with_name("stick")
+
+
+def repair(path: Path, acknowledge: Callable[[], None]) -> None:
+    """Of a database whose LevelDB has lost its first file."""
+    (path / "db" / "CURRENT").unlink(missing_ok=True)
+    arm()
+    scoutcore.repair(path)
+    acknowledge()
+
+
+def build_anew(path: Path, acknowledge: Callable[[], None]) -> None:
+    """A table of LevelDB is no table: a new LevelDB is built from what the old one yields and from the files."""
+    with database.open(path) as db:
+        db.pack()
+    for table in (path / "db").glob("*.ldb"):
+        table.write_bytes(b"no table")
+    arm()
+    scoutcore.repair(path)
+    acknowledge()
+
+
+def export(path: Path, acknowledge: Callable[[], None]) -> None:
+    with database.open(path) as db:
+        arm()
+        db.export_changes(stick_of(path))
+        acknowledge()
+
+
+def import_(path: Path, acknowledge: Callable[[], None]) -> None:
+    """What a peer has exported."""
+    other = path.with_name("other")
+    shutil.rmtree(other, ignore_errors=True)
+    with database.open(other) as peer:
+        peer.troops.create(key=KEY)
+        peer.ingest(reports(9))
+        peer.export_changes(stick_of(path))
+    with database.open(path) as db:
+        arm()
+        db.import_changes(stick_of(path))
+        acknowledge()
+
+
 ACTS: dict[str, Act] = {
     act.__name__: act
     for act in (
@@ -153,6 +199,10 @@ ACTS: dict[str, Act] = {
         drop,
         reopen,
         sync,
+        repair,
+        build_anew,
+        export,
+        import_,
     )
 }
 _fatal = 0
@@ -166,10 +216,10 @@ def arm() -> None:
 
 def main() -> None:
     global _fatal, _torn
-    name, torn, prepared, path = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+    name, torn, step, prepared, path = sys.argv[1], *map(int, sys.argv[2:4]), *map(Path, sys.argv[4:])
     act = ACTS[name]
     acknowledged = mmap.mmap(-1, 1)
-    for number in range(1, 1000):
+    for number in range(1, 1000, step):
         shutil.copytree(prepared, path)
         acknowledged[0] = 0
         child = os.fork()
@@ -187,6 +237,7 @@ def main() -> None:
         print(number, os.WTERMSIG(status), os.WEXITSTATUS(status), acknowledged[0], flush=True)
         sys.stdin.readline()
         shutil.rmtree(path)
+        shutil.rmtree(stick_of(path), ignore_errors=True)
         if not os.WIFSIGNALED(status):
             return
 

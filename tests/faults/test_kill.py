@@ -15,6 +15,7 @@ import pytest
 
 import scoutcore
 from scoutcore import changes, recovery
+from scoutcore.store.memory import MemoryStore
 from tests.database.child import ROOT, environment, start
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of, files_of, packed_anew
@@ -26,6 +27,9 @@ KILLS = int(os.environ.get("SCOUTCORE_KILLS", "20" if scoutcore.backend == "c" e
 """How often ingest is killed; 500 for the long run. Plain Python takes its time to compare all that is there."""
 MOST = 50
 """How often one database is killed: it grows, and all of it is looked at each time."""
+
+SLOW = {"repair": 41, "build_anew": 41, "export": 7, "import_": 7}
+"""Acts of many calls, or that begin processes: every how many of them these are killed at, but in the long run."""
 
 INGEST = """
 import sys
@@ -101,7 +105,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Content]:
 def test_at_every_call(
     name: str, torn: bool, shim: Path, prepared: tuple[Path, Content], path: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "tests.faults.killed", name, str(int(torn)), str(prepared[0]), str(path)]
+    step = SLOW.get(name, 1) if KILLS < 100 else 1
+    command = [sys.executable, "-m", "tests.faults.killed", name, *map(str, (int(torn), step, prepared[0], path))]
     env = environment(LD_PRELOAD=str(shim))
     pipe = subprocess.PIPE
     outcomes = []
@@ -111,7 +116,7 @@ def test_at_every_call(
         assert process.stdout
         for line in process.stdout:
             number, killed_by, returned, acknowledged = map(int, line.split())
-            assert number == len(outcomes) + 1
+            assert number == len(outcomes) * step + 1
             assert killed_by in (0, signal.SIGKILL)
             assert returned == 0
             outcomes.append(killed_by)
@@ -128,6 +133,8 @@ def test_at_every_call(
 
 def assert_whole(path: Path, name: str, acknowledged: bool, before: Content) -> None:
     """What is left opens, and shows what its log says: all or nothing of each commit, and all that was acknowledged."""
+    if name in ("repair", "build_anew"):
+        scoutcore.repair(path)
     with scoutcore.open(path) as db:
         assert db.recovered == []
         content = content_of(db)
@@ -140,6 +147,9 @@ def assert_whole(path: Path, name: str, acknowledged: bool, before: Content) -> 
         assert_shows(db, content.since(floor))
         found = db.verify(views=True)
         assert found.ok, (found.damages, found.views)
+        if name in ("export", "import_"):
+            assert_exchanged(db, killed.stick_of(path), name == "export")
+            content = content_of(db)
         numbers = {row.scout for row in content.receptions if row.report == "temp"}
         if name == "create":
             assert len(db.troops) in [0, 1][acknowledged:]
@@ -156,6 +166,19 @@ def assert_whole(path: Path, name: str, acknowledged: bool, before: Content) -> 
         after = content_of(db)
         assert_shows(db, after.since(floor))
         assert sum(map(len, after.receptions.values())) == sum(map(len, content.receptions.values())) + 45
+
+
+def assert_exchanged(db: scoutcore.Database, stick: Path, exported: bool) -> None:
+    """What was interrupted can be done again, and then all has come."""
+    peer = scoutcore.Database(MemoryStore())
+    if exported:
+        db.export_changes(stick)
+    for one in (peer,) if exported else (peer, db):
+        taken = one.import_changes(stick)
+        assert (taken.gaps, taken.problems) == ([], [])
+    ours, theirs = ([item for item in one.dump() if "point" in item] for one in (db, peer))
+    assert [item for item in theirs if item not in ours] == []
+    assert len(theirs) == (len(ours) if exported else 25)
 
 
 def assert_dropped(db: scoutcore.Database, acknowledged: bool, before: Content) -> None:

@@ -252,7 +252,7 @@ class Verifier:
                         self._damaged(path, offset + whole, "the end is in the middle of a frame")
                     behind = self._find(file, following + 1, limit) if cut else None
                     if behind is None:
-                        self._end(path, following, data[taken:whole])
+                        self._end(path, following, data[taken:whole], counts=last or not self._packed)
                     following = behind or limit
             self._progress(following - offset)
             size = _READ_BYTES if following > offset else 2 * size
@@ -293,14 +293,14 @@ class Verifier:
         self._open_next = found.next
         return start, found.end, None
 
-    def _end(self, path: Path, offset: int, tail: bytes) -> None:
-        """Take the open interval at the end of a file, which begins at *offset*."""
+    def _end(self, path: Path, offset: int, tail: bytes, *, counts: bool) -> None:
+        """Take the open interval at the end of a file, from *offset* on; if it *counts*, also where it is cut."""
         self._tail, self._tail_first = tail, self._next
         if self._open_next > self._next:
             self._first = self._first or self._next
             self._next = self._open_next
             self._place = path, offset + len(tail), offset
-            if self._open:  # it is cut: what is before that is there
+            if self._open and counts:  # it is cut: what is before that is there, but no check covers it
                 self._damages[-1] = self._damages[-1]._replace(first=self._next)
 
     def _find(self, file: BinaryIO, offset: int, limit: int) -> int | None:
