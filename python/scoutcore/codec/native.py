@@ -708,6 +708,7 @@ def walk_intervals(
 # --- shared -----------------------------------------------------------------------------------------------------------
 
 _C_TYPES = {"B": "uint8_t[]", "I": "uint32_t[]", "Q": "uint64_t[]", "q": "int64_t[]"}
+_ZERO = {typecode: array(typecode, (0,)) for typecode in _C_TYPES}
 _LONG_IS_64 = array("L").itemsize == 8
 _SAME_FORMATS = {"B": "B?", "I": "I", "Q": "QL" if _LONG_IS_64 else "Q", "q": "ql" if _LONG_IS_64 else "q"}
 
@@ -736,7 +737,7 @@ def _stands(column: object, typecode: str) -> bool:
 
 
 def _zeros(typecode: str, count: int) -> UInts:
-    return array(typecode, (0,)) * count
+    return _ZERO[typecode] * count
 
 
 def _output(column: UInts, as_type: str = "") -> Any:
