@@ -859,7 +859,7 @@ class Session:
         log = bytes.fromhex(at.log)
         held = self._replica.held(log)
         digest = None
-        if max(held.origin, held.base) <= at.change <= held.last:
+        if held.last and max(held.origin, held.base) <= at.change <= held.last:
             digest = self._replica.digest(log, at.change).hex()
         self._say(Have(at=At(at.log, at.change, digest)))
 
