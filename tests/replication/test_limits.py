@@ -222,6 +222,16 @@ def test_false_heads_change_nothing(last: int, live: bool) -> None:
     assert dump(other) == before
 
 
+@pytest.mark.parametrize("change", [0, 1, 9])
+def test_of_a_log_that_is_not_here_there_is_no_digest(change: int) -> None:
+    session = opened(new())
+    session.output()
+    ask = messages.At("cd" * 16, change)
+    session.receive(messages.encode(Have(ask=ask)))
+    assert not session.ended
+    assert messages.encode(Have(at=ask)) in session.output()
+
+
 def test_a_wrong_frame_keeps_all_that_came_with_it_out() -> None:
     db = new()
     db.troops.create(key=KEY)
