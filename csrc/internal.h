@@ -32,15 +32,17 @@ static inline size_t varint_put(uint8_t *out, uint64_t value)
 static inline sc_status varint_get(const uint8_t *in, size_t end, size_t *at, uint64_t *value)
 {
     size_t i = *at;
-    if (i < end && in[i] < 0x80) {
-        *value = in[i];
-        *at = i + 1;
-        return SC_OK;
-    }
-    if (i < end && end - i > 1 && in[i + 1] < 0x80) {
-        *value = (in[i] & 0x7fu) | (uint64_t)in[i + 1] << 7;
-        *at = i + 2;
-        return SC_OK;
+    if (i < end) {
+        if (in[i] < 0x80) {
+            *value = in[i];
+            *at = i + 1;
+            return SC_OK;
+        }
+        if (end - i > 1 && in[i + 1] < 0x80) {
+            *value = (in[i] & 0x7fu) | (uint64_t)in[i + 1] << 7;
+            *at = i + 2;
+            return SC_OK;
+        }
     }
     return sc_varint_get(in, end, at, value);
 }

@@ -103,7 +103,7 @@ static size_t digits(const uint8_t *in, size_t end, size_t i)
 
 static size_t number(const uint8_t *in, size_t end, size_t i)
 {
-    if (i < end && in[i] == '-')
+    if (in[i] == '-')
         i++;
     if (!is_digit(in, end, i))
         return 0;
@@ -129,7 +129,7 @@ static size_t literal(const uint8_t *in, size_t end, size_t i, const char *word,
     return end - i >= size && memcmp(in + i, word, size) == 0 ? i + size : 0;
 }
 
-/* A value that holds no others. */
+/* A value that holds no others; i < end here, and in each function for a member's value. */
 static size_t scalar(const uint8_t *in, size_t end, size_t i)
 {
     bool escaped;
@@ -237,7 +237,7 @@ static size_t unsigned_member(const uint8_t *in, size_t end, size_t i, uint64_t 
 /* Milliseconds with up to three decimals, as microseconds. */
 static size_t time_member(const uint8_t *in, size_t end, size_t i, int64_t *t)
 {
-    bool negative = i < end && in[i] == '-';
+    bool negative = in[i] == '-';
     uint64_t ms;
     i = whole(in, end, i + negative, &ms);
     if (i == 0 || ms > MAX_WHOLE_MS)
@@ -314,11 +314,11 @@ static size_t member_value(const uint8_t *in, size_t end, size_t i, unsigned mem
     }
 }
 
-/* Whether in[i..end] is a plain report: all that scoutcore needs, each member once, as it is written mostly. */
+/* Whether in[i..end], i < end, is a plain report: all that scoutcore needs, each member once, as it is written mostly. */
 static bool plain(const uint8_t *in, size_t end, size_t i, report *r)
 {
     r->members = 0;
-    if (i == end || in[i] != '{')
+    if (in[i] != '{')
         return false;
     do {
         bool escaped;

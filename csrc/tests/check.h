@@ -46,6 +46,7 @@ void test_reports(void);
 void test_msgpack(void);
 void test_point(void);
 void test_rows(void);
+void test_recent(void);
 void test_numbers(void);
 
 #endif

@@ -164,6 +164,18 @@ static void interval_find(void)
           18 + 4 + SC_MAX_FRAME);
     found("a frame of 4 MiB and a byte", join(key, join(join(hex("81 80 80 02 01"), repeat(0, SC_MAX_FRAME)), check)),
           0, 0, 0, 0);
+    found("a frame that holds the whole of the next keyframe", join(join(key, join(hex("15 01 00 00"), key)), check), 0, 2,
+          22, 40);
+    bytes like = uuid_of(1);
+    like.data[14] = 0x21;
+    like.data[15] = 0x02;
+    bytes held = join(hex("11 01"), exact(marker(like).data, 16)), odd = join(marker(like), join(held, check));
+    size_t got[3] = {99, 99, 99};
+    about("a frame's last bytes and the check behind it read as a keyframe");
+    EQUAL(sc_interval_find(odd.data, odd.len, 0, like.data, &got[0], &got[1], &got[2]), 2);
+    EQUAL(got[0], 0);
+    EQUAL(got[1], 36);
+    EQUAL(got[2], odd.len);
     found("no bytes", (bytes){NULL, 0}, 0, 0, 0, 0);
     found("from behind the end", whole, whole.len + 1, 0, 0, 0);
 }
@@ -204,6 +216,7 @@ static void intervals_walk(void)
         walked("the second cut", join(whole, exact(second.data, cut)), 1, SC_OK, 1, 74,
                cut < 29 ? 3 : cut < 40 ? 4 : 5);
     }
+    walked("cut in the length of a frame", join(key, hex("80")), 7, SC_OK, 0, 0, 7);
     walked("another log's", join(marker(uuid_of(2)), one), 0, SC_KEYFRAME, 0, 0, 0);
     walked("another number", whole, 2, SC_ORDER, 0, 18, 0);
     walked("a number left out", join(key, join(one, three)), 1, SC_ORDER, 0, 29, 0);
@@ -212,6 +225,20 @@ static void intervals_walk(void)
     walked("no frame", join(key, hex("00")), 1, SC_FRAME_EMPTY, 0, 18, 0);
     walked("no change", join(key, hex("01 01")), 1, SC_FIELD_MISSING, 0, 20, 0);
     walked("wrong behind another", join(whole, open), 1, SC_OK, 1, 74, 3);
+
+    about("room for one of two");
+    bytes both = join(whole, second);
+    uint64_t checks[1], nexts[1], next = 1;
+    size_t count = 9, end = 9, at = 0;
+    for (uint64_t i = 0; i < 2; i++) {
+        EQUAL(sc_intervals_walk(both.data, both.len, uuid_of(1).data, 40, checks, nexts, 1, &count, &next, &end, &at), SC_OK);
+        EQUAL(count, 1);
+        EQUAL(checks[0], 40 + 74 * i);
+        EQUAL(nexts[0], 3 + 2 * i);
+        EQUAL(at, 74 * (i + 1));
+        EQUAL(end, at);
+        EQUAL(next, nexts[0]);
+    }
 }
 
 void test_changes(void)

@@ -122,6 +122,7 @@ static void pack(void)
         {"dd ff ff ff ff", SC_TRUNCATED, ""},
         {"c4 01 61", SC_WIRE_TYPE, ""},
         {"91 a1 61", SC_WIRE_TYPE, ""},
+        {"91 d9 01 61", SC_WIRE_TYPE, ""},
         {"91 c0", SC_WIRE_TYPE, ""},
         {"91 90", SC_WIRE_TYPE, ""},
         {"91 05", SC_WIRE_TYPE, ""},
@@ -240,6 +241,8 @@ static void changes(void)
         {"91 95 a1 6b 01 00 01 c0", SC_WIRE_TYPE},
         {"91 97 a1 6b 01 00 01 c0 c0 c0", SC_WIRE_TYPE},
         {"91 96 c0 01 00 01 c0 c0", SC_WIRE_TYPE}, /* no key */
+        {"91 96 d9 01 6b 01 00 01 c0 db 00 00 00 01 73", SC_OK}, /* texts in more bytes than they need */
+        {"91 96 da 00 02 6b 01 00 01 c0 c0", SC_WIRE_TYPE},
         {"91 96 c4 01 6b 01 00 01 c0 c0", SC_WIRE_TYPE},
         {"91 96 a1 6b c0 00 01 c0 c0", SC_WIRE_TYPE},
         {"91 96 a1 6b ff 00 01 c0 c0", SC_WIRE_TYPE}, /* -1 */

@@ -1,5 +1,7 @@
 #include "check.h"
 
+#include "../block.h"
+
 #define RECORD (3 + 9 * 18 + 3 + 51 + SC_RECENT * 7 + 5) /* the most of a record beside its data */
 #define BIAS   (UINT64_C(1) << 63)
 #define LOGS   "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb"
@@ -239,6 +241,112 @@ static void recents(void)
     EQUAL(add(ends, none, NULL, SIZE_MAX).deferred, 1);
 }
 
+/* A block, written at 50, of points 10 apart from 10 on, point k at boots[k] and ms[k]. */
+static bytes readings_block(const uint64_t *boots, const uint64_t *ms, size_t count)
+{
+    bytes block = hex("00 32");
+    for (size_t i = 0; i < count; i++) {
+        uint8_t clock[2 * SC_VARINT_BYTES];
+        size_t size = sc_varint_put(clock, boots[i]);
+        size += sc_varint_put(clock + size, ms[i]);
+        bytes point = join(hex("14 01"), join(exact(clock, size), hex("35")));
+        block = join(block, join(number(point.len, 1), point));
+    }
+    return block;
+}
+
+/* What becomes of such a block; the items that are put for it. */
+static void takes(const char *what, bytes block, bytes before, uint8_t deferred, size_t items)
+{
+    about(what);
+    added made = add(block, before, NULL, SIZE_MAX);
+    EQUAL(made.status, SC_OK);
+    EQUAL(made.deferred, deferred);
+    SAME(made.out.data, 5, join(hex("dd"), number(items + 1, 4)));
+}
+
+/* Whether the block's value begins so: with what it hides. */
+static void hides(bytes block, const char *want)
+{
+    bytes head = hex(want), got = add(block, (bytes){NULL, 0}, NULL, SIZE_MAX).out;
+    size_t value = 5 + 5 + 5 + 16 + 5; /* behind the array's head, the key and the head of the value */
+    CHECK(got.len > value + head.len);
+    SAME(got.data + value, head.len, head);
+}
+
+static void many_readings(void)
+{
+    enum { HOUR = SC_CLOCK_RANGE, MOST = SC_MAX_COLUMN + 1 };
+    bytes none = {NULL, 0};
+    uint64_t boots[MOST], ms[MOST];
+    for (size_t i = 0; i < MOST; i++) {
+        boots[i] = 3;
+    }
+    static const uint64_t apart[] = {1000, 1000 + HOUR, 1001 + HOUR, 1002 + 2 * HOUR, 1003 + 3 * HOUR, 1004 + 4 * HOUR};
+    takes("an hour and no more", readings_block(boots, apart, 2), none, 0, 4);
+    takes("an hour and a millisecond", readings_block(boots, apart, 3), none, 0, 6);
+    takes("in four entries", readings_block(boots, apart, 5), none, 0, 10);
+    takes("in five", readings_block(boots, apart, 6), none, 1, 0);
+
+    static const uint64_t pairs[] = {300, 300, 200, 200, 250, 250, 400};
+    about("hidden points in order of their rows");
+    hides(readings_block(boots, pairs, 7), "01 00 00 00 03 00 00 00 01 00 00 00 03 00 00 00 05");
+    for (size_t hidden = 64; hidden < 66; hidden++) {
+        for (size_t i = 0; i <= hidden; i++) {
+            ms[i] = 500;
+        }
+        ms[hidden + 1] = 501;
+        takes("many hidden points", readings_block(boots, ms, hidden + 2), none, hidden > 64, hidden > 64 ? 0 : 4);
+    }
+    /* Out of order: each is looked at. */
+    for (size_t count = MOST - 1; count <= MOST; count++) {
+        for (size_t i = 0; i < count; i++) {
+            ms[i] = 1000 + (i ^ 1);
+        }
+        bytes block = readings_block(boots, ms, count);
+        takes("readings that are too many to look at", block, none, count == MOST, count == MOST ? 0 : 4);
+        about("as many as there is room for");
+        sc_clock *readings = room_for(MOST * sizeof *readings);
+        EQUAL(block_readings(block.data, 0, block.len, readings, MOST - 1), count == MOST ? 0 : count);
+        EQUAL(block_readings(block.data, 0, block.len, readings, MOST), count);
+        EQUAL(readings[0].boot, 1000);
+        EQUAL(readings[0].ms, 1);
+        EQUAL(block_readings(block.data, 0, block.len - 1, readings, MOST), 0);
+        EQUAL(block_readings(block.data, 1, block.len, readings, MOST), 0);
+    }
+    about("points without a clock have no reading");
+    bytes mixed = join(hex(PLAIN), hex("06 14 01 03 c8 01 31"));
+    sc_clock reading[1];
+    EQUAL(block_readings(mixed.data, 0, mixed.len, reading, 1), 1);
+    EQUAL(reading[0].boot, 200);
+    EQUAL(reading[0].ms, 1);
+
+    /* Two boots are out of the ordinary; what was kept of the one before is gone. */
+    static const uint64_t two[] = {3, 4}, times[] = {200, 100};
+    record row = {4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, NULL}, after = row;
+    after.flags = 5;
+    after.receptions = 2;
+    after.max_boot = 4;
+    after.max_ms = 100;
+    after.span = 10;
+    after.recent = "65 00";
+    gives("of two boots", readings_block(two, times, 2), none, NULL, 1, none, after);
+    row = (record){3, 0, 0, 8, 9, 3, 150, 7, 30, 30, 0, 6, 2, 30, 3, 150, 11, "last", 0, "14 02 40 3c 5a"};
+    row.recent = "96 01 01 00 ac 02"; /* 150 */
+    after = row;
+    after.receptions = 11;
+    after.max_boot = 4;
+    after.max_ms = 100;
+    after.recent = "65 00";
+    gives("of two boots, the row's readings being kept", readings_block(two, times, 2), packed(row), NULL, 1, none, after);
+    static const uint64_t same[] = {3, 3}, later[] = {200, 300};
+    takes("behind all that is kept", readings_block(same, later, 2), packed(row), 0, 4);
+
+    about("a record of a row without a last value");
+    row = (record){4, 0, 0, 0, 5, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, "", 0, NULL};
+    takes("a row without a last value, whatever its log", hex(PLAIN), packed(row), 0, 2);
+}
+
 static void wrong(void)
 {
     bytes none = {NULL, 0}, clocked = hex(CLOCKED), plain = hex(PLAIN);
@@ -254,7 +362,12 @@ static void wrong(void)
         EQUAL(made.at, 0);
     }
     EQUAL(add(plain, join(whole, hex("00")), NULL, SIZE_MAX).status, SC_RECORD);
-    static const char *const starts[] = {"dc 00 13", "dd 00 14", "dc 00 14 cd 01 00", "dc 00 14 cc 7f", "dc 00 14 e0",
+    right.recent = "96 01 02 40 90 03 c8 01";
+    bytes kept = packed(right);
+    for (size_t size = whole.len - 4; size < kept.len; size++) {
+        EQUAL(add(plain, exact(kept.data, size), NULL, SIZE_MAX).status, SC_RECORD);
+    }
+    static const char *const starts[] = {"dc 00 14 c4", "dc 00 13", "dd 00 14", "dc 00 14 cd 01 00", "dc 00 14 cc 7f", "dc 00 14 e0",
                                          "dc 00 14 03 cf 00 00 00 01 00 00 00 00", "dc 00 14 03 cd 00 ff", "dc 00 14 d0"};
     for (size_t i = 0; i < COUNT(starts); i++) {
         bytes rest = exact(whole.data + 4, whole.len - 4);
@@ -285,6 +398,26 @@ static void wrong(void)
           SC_BOUNDS);
     EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 4, &at),
           SC_ROOM);
+    about("a slice of the block, or of its last text, outside");
+    uint64_t first_text = 0, last_text = 0, past = plain.len + 1, back[] = {1, 0};
+    row_of = 0;
+    s.starts = &first_text;
+    s.ends = &last_text;
+    s.data_len = 0;
+    const uint64_t *const outside[][4] = {{&start, &past, &first_text, &last_text},
+                                          {&back[0], &back[1], &first_text, &last_text},
+                                          {&start, &end, &first_text, &end},
+                                          {&start, &end, &back[0], &back[1]}};
+    for (size_t i = 0; i < COUNT(outside); i++) {
+        uint64_t text_ends[] = {*outside[i][2], *outside[i][3]};
+        s.starts = &text_ends[0];
+        s.ends = &text_ends[1];
+        EQUAL(sc_rows_add(&rows, plain.data, plain.len, outside[i][0], outside[i][1], &s, &row_of, &change, NULL, 1, 1,
+                          &scratch, recent, &deferred, out, 300, &at),
+              SC_BOUNDS);
+        EQUAL(at, 0);
+    }
+    EQUAL(sc_rows_size(&rows, &back[0], &back[1], &row_of, 1, 0), 5 + 5 + RECORD);
     rows.suffix_offsets = beyond;
     EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 300, &at),
           SC_RECORD);
@@ -298,5 +431,6 @@ void test_rows(void)
 {
     records();
     recents();
+    many_readings();
     wrong();
 }
