@@ -53,7 +53,7 @@ def _restore(logs: Logs, log: Log, directory: Path, path: Path) -> None:
     first = int(before[-1].stem) if before else log.base + 1
     behind = next((file for file in files if int(file.stem) > log.gaps[-1].last), None)
     upto = int(behind.stem) - 1 if behind else packed.last
-    position = Position(first - 1, digest=_digest_before(log, files, first))
+    position = Position(first - 1, digest=_digest_before(log, path, files, first))
     writer = changes.Writer(fresh, log.uuid, position)
     cursor = Cursor(logs, log, directory, first - 1)
     try:
@@ -80,12 +80,12 @@ def _restore(logs: Logs, log: Log, directory: Path, path: Path) -> None:
     fresh.rmdir()
 
 
-def _digest_before(log: Log, files: list[Path], first: int) -> bytes:
+def _digest_before(log: Log, path: Path, files: list[Path], first: int) -> bytes:
     """The digest of the last check before the file that begins with change *first*."""
     before = [file for file in files if int(file.stem) < first]
     if before:
         return last_digest(before[-1])
-    if dropped := kept_digest(log, files[0].parent):
+    if dropped := kept_digest(log, path):
         return dropped
     if first > log.origin + 1:
         with (files[0]).open("rb") as file:
