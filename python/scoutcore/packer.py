@@ -6,7 +6,7 @@ import logging
 import time
 import uuid as uuids
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from copy import copy
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final
 
 from scoutcore import keys, restoring
 from scoutcore.changes import Writer
+from scoutcore.changes.writer import cut_back
 from scoutcore.clock import system_time
 from scoutcore.errors import ClosedError, StorageError
 from scoutcore.log import Log, Logs
@@ -124,14 +125,16 @@ class Packer:
         run = next(runs, None)
         if run is None:
             return 0, 0
+        path = self._directory / str(uuids.UUID(bytes=log.uuid))
         try:
-            path = self._directory / str(uuids.UUID(bytes=log.uuid))
             with closing(Writer(path, log.uuid, copy(log.packed))) as writer:
                 for changes, frames in chain([run], runs):
                     writer.append(frames, changes)
                     size += len(frames)
                 writer.sync()
         except OSError as problem:
+            with suppress(OSError):
+                cut_back(path, log.packed)
             raise StorageError(f"cannot pack into {self._directory}: {problem.strerror or problem}") from problem
         self._store.write({keys.PACKED + log.uuid: writer.position.dump(), **dropped}, sync=False)
         before, log.packed = log.packed.last, writer.position

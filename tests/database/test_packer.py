@@ -244,6 +244,39 @@ def test_a_full_disk_is_told_and_gets_over(
     assert_shows(db, content_of(db))
 
 
+@pytest.mark.parametrize("packed_before", [False, True])
+def test_where_the_disk_is_full_it_takes_no_room(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed_before: bool
+) -> None:
+    """What it had written of a step is gone again, files that it had begun included."""
+    monkeypatch.setattr(packer, "Writer", partial(changes.Writer, **SMALL))
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        if packed_before:
+            fill(db, 1)
+            db.pack()
+        before = files_of(path)
+        fill(db, 2, 200)
+        written = 0
+
+        def writev(file: int, pieces: list[Any]) -> int:
+            nonlocal written
+            written += sum(map(len, pieces))
+            if written > 20_000:
+                refuse(28)()
+            return os.write(file, b"".join(pieces))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "writev", writev)
+            with pytest.raises(StorageError, match="No space left on device"):
+                db.pack()
+        assert written > SMALL["file_bytes"]
+        assert files_of(path) == before
+        db.pack()
+        assert files_of(path) == packed_anew(path, tmp_path / "again", **SMALL)
+        assert_shows(db, content_of(db))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_leveldb_that_refuses_now_and_then(db: Database, path: Path, tmp_path: Path, seed: int) -> None:
     """Whosoever write it is, ingest's or the packer's, both go on, and nothing is lost."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from scoutcore import codec
-from scoutcore.changes.position import CHECK, MARKER, Position, digest_of, file_name
+from scoutcore.changes.position import CHECK, MARKER, Position, digest_of, file_name, files_of
 from scoutcore.codec.constants import CHECK_BYTES, FILE_BYTES, INTERVAL_BYTES
 from scoutcore.errors import CorruptError
 
@@ -155,6 +155,15 @@ class Writer:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def cut_back(directory: Path, position: Position) -> None:
+    """Delete what a writer that failed has appended behind *position*: where the disk is full others need the room."""
+    for file in files_of(directory):
+        if file.name == file_name(position.file):
+            os.truncate(file, position.size)
+        elif file.name > file_name(position.file):
+            file.unlink()
 
 
 def _write(file: int, pieces: list[bytes | memoryview]) -> None:
