@@ -117,6 +117,7 @@ class _Repair:
             store, messages = open_store(self._directory)
         except (Error, ValueError, LookupError) as problem:
             return f"LevelDB cannot be used: {problem}"
+        self._result.messages += messages
         try:
             for _ in store.scan(b"", b"\xff"):
                 pass
@@ -124,7 +125,6 @@ class _Repair:
             strays = checking.strays(logs, self._directory.changes)
             if strays:
                 return str(strays[0])
-            self._result.messages += messages
             for log in logs.by_number:
                 self._note(store, logs, log)
         except (StorageError, ValueError, LookupError) as problem:
