@@ -26,7 +26,7 @@ def stray(path: Path) -> Path:
 
 @pytest.fixture
 def other(tmp_path: Path, path: Path) -> Database:
-    """A peer with all that the database in *path* has: 400 readings in changes files, then five commits that are not."""
+    """A peer with all that the database in *path* has: 400 readings in changes files, then five commits not packed."""
     other = scoutcore.open(":memory:")
     with scoutcore.open(path, pack=False) as db:
         db.troops.create(key=KEY, name="one")
@@ -59,7 +59,8 @@ def test_a_log_is_cut_where_a_chunk_is_wrong(path: Path, other: Database, harm: 
         log, head = db.id, db._logs.own.head
         chunks = list(db._logs.chunks(db._logs.own, db._logs.own.packed.last + 1))
     first, last, key, frames = chunks[len(chunks) // 2]
-    assert chunks[0][0] < first and last < head
+    assert chunks[0][0] < first
+    assert last < head
     with plyvel.DB(str(path / "db")) as leveldb:
         prefix = next(found for found, value in leveldb if found.endswith(key) and value == frames)
         if harm == "gone":
