@@ -129,6 +129,7 @@ def test_a_writer_at_work(tmp_path: Path) -> None:
             for first in range(2, count + 1, 7):
                 sizes = [50] * min(7, count + 1 - first)
                 writer.append(frames(first, sizes), len(sizes))
+            writer.sync()
         finally:
             stop.set()
 
