@@ -84,7 +84,7 @@ class History:
         left = INT64_MAX if self._limit is None else self._limit
         if self._series is None or left == 0:
             return
-        for columns in self._in_order(self._series, _no_points):
+        for columns in self._in_order(self._series, _take_nothing):
             if self._reverse:
                 columns = _take(columns, range(len(columns.t) - 1, -1, -1))
             columns = _slice(columns, 0, min(left, len(columns.t)))
@@ -249,9 +249,8 @@ def _joined(values: list[bytes], heads: Iterable[int]) -> tuple[bytes, UInts, UI
     return b"".join(values), array("Q", map(int.__add__, offsets[:-1], heads)), offsets[1:]
 
 
-def _no_points(run: _Run, start: int, end: int, next_t: int) -> PointColumns | None:  # noqa: ARG001
+def _take_nothing(*_: object) -> None:
     """For those who want columns."""
-    return None
 
 
 def _take_numbers(run: _Run, start: int, end: int, next_t: int) -> NumberColumns | None:
@@ -270,7 +269,7 @@ def _take_numbers(run: _Run, start: int, end: int, next_t: int) -> NumberColumns
 def _whole_points(series: Series) -> _Take[list[Point]]:
     """Makes points of blocks that lie one behind the other, hide none, and are decoded by C; else None."""
     if codec.backend != "c":
-        return lambda *_: None
+        return _take_nothing
     prefix = _encode([series.troop, series.uid, series.scout, series.report])
     prefix = bytes([prefix[0] + 4]) + prefix[1:]  # the array goes on with what C writes
 

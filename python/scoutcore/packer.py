@@ -252,16 +252,16 @@ class Packer:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Nothing is packed meanwhile, and no file is open."""
+        """Nothing is packed meanwhile, by hand neither, and no file is open."""
         with self.pause(), self._lock:
             yield
 
     def close(self) -> None:
-        """End the worker, after the step under way, and close the files."""
+        """End the worker, and packing by hand, after the step under way."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
-        with self.stopped():
+        with self._lock:
             pass

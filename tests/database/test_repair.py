@@ -269,11 +269,17 @@ def test_a_whole_one_is_left_alone(path: Path, whole: dict[str, Any]) -> None:
         assert contents(db) == whole
 
 
-def test_files_that_are_gone_come_again(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log in several files: one is gone, one is cut, one has a bit that is wrong, and so has the open tail."""
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes files are ended at 140,000 bytes: a few intervals."""
     writer = partial(Writer, file_bytes=140_000)
     monkeypatch.setattr(packer, "Writer", writer)
     monkeypatch.setattr(restoring.changes, "Writer", writer)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_files_that_are_gone_come_again(path: Path, tmp_path: Path) -> None:
+    """A log in several files: one is gone, one is cut, one has a bit that is wrong, and so has the open tail."""
     with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
         db.troops.create(key=KEY, name="one")
         fill(db, 0, 20_000)
@@ -304,14 +310,10 @@ def test_files_that_are_gone_come_again(path: Path, tmp_path: Path, monkeypatch:
         assert db.verify(views=True).ok
 
 
+@pytest.mark.usefixtures("small_files")
 @pytest.mark.parametrize("cut", [False, True], ids=["an interval", "all of the file"])
-def test_the_first_that_was_not_dropped_comes_again(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
-) -> None:
+def test_the_first_that_was_not_dropped_comes_again(path: Path, tmp_path: Path, cut: bool) -> None:
     """What stands before it is known though the files that had it are dropped."""
-    writer = partial(Writer, file_bytes=140_000)
-    monkeypatch.setattr(packer, "Writer", writer)
-    monkeypatch.setattr(restoring.changes, "Writer", writer)
     with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
         db.troops.create(key=KEY, name="one")
         fill(db, 0, 8_000)
@@ -417,13 +419,9 @@ def test_rules_that_cannot_be_read_are_those_that_were_applied_last(path: Path) 
         assert list(db.dump()) == before
 
 
-def test_a_file_in_the_middle_that_lost_the_check_of_its_interval(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("small_files")
+def test_a_file_in_the_middle_that_lost_the_check_of_its_interval(path: Path, tmp_path: Path) -> None:
     """Nothing tells whether what is left of the interval is right: all of it is asked for."""
-    writer = partial(Writer, file_bytes=140_000)
-    monkeypatch.setattr(packer, "Writer", writer)
-    monkeypatch.setattr(restoring.changes, "Writer", writer)
     with scoutcore.open(path, pack=False) as db:
         db.troops.create(key=KEY, name="one")
         for begin in range(0, 9_000, 100):

@@ -115,10 +115,10 @@ class Chain:
         paths = [path for path in changes.files_of(self._files) if path.name <= changes.file_name(wanted)]
         if change < self._log.base or not paths:
             raise NotFoundError(f"change {change} of log {uuids.UUID(bytes=self._log.uuid)} is not here")
-        if change < wanted and (kept := kept_digest(self._log, self._files)):
-            return kept
         path = paths[-1]
         try:
+            if change < wanted and (kept := kept_digest(self._log, self._files)):
+                return kept
             with path.open("rb", buffering=0) as file:
                 place = place_of(Window(file), self._log.uuid, wanted, int(path.stem))
                 previous = position.digest if place.previous is None else place.previous
