@@ -16,7 +16,7 @@ static inline uint64_t elapsed(int64_t earlier, int64_t later)
 /* The most bytes that points of a skeleton of so many bytes may be decoded to. */
 static inline size_t texts_size(size_t points, size_t size, size_t numbers)
 {
-    return points * (size + numbers * MAX_NUMBER_BYTES);
+    return points * (size + numbers * SC_NUMBER_BYTES);
 }
 
 /* Sorts clocks by boot, then ms: in place, and never slow. */

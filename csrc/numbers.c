@@ -349,3 +349,52 @@ bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, c
     }
     return true;
 }
+
+#define MAX_EXACT 1e15  /* below it a double's fewest digits are the only ones of up to 15 that read as it */
+#define MIN_PLAIN 1e-4  /* below it an exponent is written */
+
+/* The number, times 10 to the power of *decimals, whole: these are raised till it is. False: see sc_numbers_texts. */
+static bool double_take(double value, unsigned *decimals, int64_t *number)
+{
+    double size = value < 0 ? -value : value;
+    if (size == 0) {
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        *number = 0;
+        return bits == 0;
+    }
+    if (!(size >= MIN_PLAIN && size < MAX_EXACT))
+        return false;
+    for (; *decimals <= MAX_DECIMALS; ++*decimals) {
+        double scaled = size * powers[*decimals] + 0.5;
+        if (!(scaled < MAX_EXACT))
+            return false;
+        int64_t whole = (int64_t)scaled;
+        if ((double)whole / powers[*decimals] == size) {
+            *number = value < 0 ? -whole : whole;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sc_numbers_texts(const int64_t *integers, const double *doubles, size_t count, uint8_t *out, uint64_t *starts,
+                      uint64_t *ends)
+{
+    size_t size = 0;
+    unsigned decimals = 1; /* as many as the number before has: zeros are left out again */
+    for (size_t i = 0; i < count; i++) {
+        int64_t number;
+        if (integers)
+            number = integers[i];
+        else if (!double_take(doubles[i], &decimals, &number)) {
+            decimals = 1;
+            if (!double_take(doubles[i], &decimals, &number))
+                return false;
+        }
+        starts[i] = size;
+        size += number_text(out + size, (uint64_t)number, integers ? 0 : (uint8_t)(ONE_LEFT << 5 | decimals));
+        ends[i] = size;
+    }
+    return true;
+}

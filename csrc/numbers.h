@@ -6,7 +6,6 @@
 
 #define MAX_WIDTH 56          /* bits of a number in a column: with 7 more before it they fit one word */
 #define MAX_DECIMALS 18
-#define MAX_NUMBER_BYTES 21   /* of a number as text: a sign, 19 digits, a point */
 #define HOLE 0                /* the byte of a skeleton where a number stands */
 
 /* ---- reading ---- */
@@ -54,7 +53,7 @@ static inline uint64_t column_at(column *c, size_t row)
 /* Whether format, the byte before a column of numbers in texts, can be one. */
 bool format_ok(uint8_t format);
 
-/* The text of a number; returns its bytes, at most MAX_NUMBER_BYTES. */
+/* The text of a number; returns its bytes, at most SC_NUMBER_BYTES. */
 size_t number_text(uint8_t *out, uint64_t number, uint8_t format);
 
 /* Writes the numbers of a column of format, divided by what its decimals say. *first: the number of row 0, taken from the

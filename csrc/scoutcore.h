@@ -72,6 +72,7 @@ typedef enum sc_status {
 #define SC_MIN_COLUMN 3               /* points; below that, codec 1 is not tried */
 #define SC_MAX_COLUMN 512             /* points; the most in a block of codec 1 */
 #define SC_MAX_NUMBERS 32             /* the most numbers in a text of codec 1 */
+#define SC_NUMBER_BYTES 21            /* of a number as text, at most: a sign, 19 digits, a point */
 #define SC_MAX_TEXTS 262144           /* bytes; the most that the texts of a block of codec 1 may come to */
 #define SC_CLOCK_RANGE 3600000        /* ms that an entry of the clock index spans at most */
 #define SC_RECENT 512                 /* the most readings that a row's record keeps */
@@ -289,6 +290,12 @@ size_t sc_text_numbers(const uint8_t *text, size_t len);
  * same[k]: it is written alike in all. False: they cannot be taken apart alike, or a number has over 53 bits. */
 bool sc_texts_numbers(const uint8_t *data, size_t len, const uint64_t *starts, const uint64_t *ends, size_t count,
                       double *values, uint64_t *number_starts, uint64_t *number_ends, uint8_t *same);
+
+/* Writes count numbers, the integers or, where these are null, the doubles, as JSON, one after another: text i is
+ * out[starts[i]..ends[i]]. room: SC_NUMBER_BYTES for each. A double is written as Python writes it, in the fewest digits
+ * that read as it, with a decimal. False: a double needs more than 15 digits or an exponent, or is NaN, infinite or -0. */
+bool sc_numbers_texts(const int64_t *integers, const double *doubles, size_t count, uint8_t *out, uint64_t *starts,
+                      uint64_t *ends);
 
 /* ---- rows.c: what blocks do to the views ----
  *

@@ -1,6 +1,8 @@
 /* Blocks of codec 1: their bytes, what fits them, every text back as it was, and every way in which one can be wrong. */
 #include "check.h"
 
+#include <math.h>
+
 #define TEXTS 8
 
 typedef struct batch {
@@ -515,8 +517,41 @@ static void blocks_numbers(void)
     block_numbers_are("01 05", NULL, 0, NULL);
 }
 
+/* The texts of one kind of numbers in an exact room, with a comma behind each; null: they cannot be written. */
+static void number_texts_are(const int64_t *integers, const double *doubles, size_t count, const char *want)
+{
+    about(want);
+    uint64_t *starts = numbers(count), *ends = numbers(count);
+    uint8_t *out = room_for(count * SC_NUMBER_BYTES);
+    EQUAL(sc_numbers_texts(integers, doubles, count, out, starts, ends), want != NULL);
+    bytes said = {NULL, 0};
+    for (size_t i = 0; want && i < count; i++)
+        said = join(join(said, exact(out + starts[i], (size_t)(ends[i] - starts[i]))), exact(",", 1));
+    if (want)
+        SAME(said.data, said.len, exact(want, strlen(want)));
+}
+
+static void numbers_texts(void)
+{
+    static const int64_t integers[] = {0, -7, 10, INT64_MAX, INT64_MIN};
+    number_texts_are(integers, NULL, COUNT(integers), "0,-7,10,9223372036854775807,-9223372036854775808,");
+    number_texts_are(NULL, NULL, 0, "");
+    static const double doubles[] = {0, 21.25, -20, 0.0001, 99999999999999, 0.000123456789012345, 1234567.5, -0.3};
+    number_texts_are(NULL, doubles, COUNT(doubles),
+                     "0.0,21.25,-20.0,0.0001,99999999999999.0,0.000123456789012345,1234567.5,-0.3,");
+    static const double wrong[] = {-0.0, 1e14, 1e15, 0.00009, 0.30000000000000004, 0.0001234567890123456, 1e300};
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        double three[] = {1.5, wrong[i], -wrong[i]};
+        number_texts_are(NULL, three, i == 0 ? 2 : 3, NULL);
+    }
+    static const double not_finite[] = {INFINITY, -INFINITY, NAN};
+    for (size_t i = 0; i < COUNT(not_finite); i++)
+        number_texts_are(NULL, not_finite + i, 1, NULL);
+}
+
 void test_numbers(void)
 {
+    numbers_texts();
     blocks_numbers();
     texts_numbers();
     batches();

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -27,104 +27,153 @@ _WHOLE: Final = frozenset("bBhHiIlLqQnN")
 _FLOAT: Final = frozenset("efd")
 
 
-def rows_of(
-    series: Sequence[tuple[int, int, str]],
-    codes: Column,
-    t: Column | None,
-    data: Column | bytes,
-    boot: Column | None,
-    ms: Column | None,
-) -> tuple[Reports, dict[int, str]]:
-    """The columns as reports, and what is wrong with the data of which of them; see ``Database.ingest_columns``."""
-    numbers = _column("codes", codes, "I")
-    count = len(numbers)
-    ordered = codec.order_codes(numbers, len(series))
-    if ordered is None:
-        raise InvalidError(f"codes has {max(numbers)}, but there are {len(series)} series")
-    if (boot is None) != (ms is None):
-        raise InvalidError("boot and ms are given together or not at all")
-    clocked = array("B", [boot is not None]) * count
-    columns = [
-        array("q", [0]) * count if t is None else _column("t", t, "q"),
-        array("Q", [0]) * count if boot is None else _column("boot", boot, "Q"),
-        array("Q", [0]) * count if ms is None else _column("ms", ms, "Q"),
-    ]
-    text, bad = _json(data)
-    starts, ends, plain = _items(text, count)
-    for name, column in zip(("t", "boot", "ms", "data"), [*columns, starts], strict=True):
-        if len(column) != count:
-            raise InvalidError(f"{name} has {len(column)} items, codes has {count}")
-    if not plain:
-        bad.update(_judge(text, starts, ends))
-    named: list[ReportName] = [(troop, None, None, scout, report) for troop, scout, report in series]
-    numbers, used = ordered
-    names = [named[code] for code in used]
-    stamped = array("B", [t is not None]) * count
-    times, boots, clocks = columns
-    return Reports(range(count), numbers, times, stamped, clocked, boots, clocks, starts, ends, text, names, []), bad
+class Columns:
+    """What ``Database.ingest_columns`` is given, looked at as a whole; its parts become reports as they are asked for.
+
+    Raises:
+        InvalidError: columns of unequal length, or something that is no such column.
+    """
+
+    def __init__(
+        self,
+        series: Sequence[tuple[int, int, str]],
+        codes: Column,
+        t: Column | None,
+        data: Column | bytes,
+        boot: Column | None,
+        ms: Column | None,
+    ) -> None:
+        self._codes = _column("codes", codes, "I")
+        self._limit = len(series)
+        self._names: list[ReportName] = [(troop, None, None, scout, report) for troop, scout, report in series]
+        if codec.order_codes(self._codes, self._limit) is None:
+            raise InvalidError(f"codes has {max(self._codes)}, but there are {self._limit} series")
+        if (boot is None) != (ms is None):
+            raise InvalidError("boot and ms are given together or not at all")
+        self._t = None if t is None else _column("t", t, "q")
+        self._boot = None if boot is None else _column("boot", boot, "Q")
+        self._ms = None if ms is None else _column("ms", ms, "Q")
+        self._texts: _Texts | None = None
+        if isinstance(data, (bytes, bytearray)):
+            self._texts = _items(bytes(data), len(self))
+        else:
+            self._numbers = _numbers(data)
+        items = self._numbers if self._texts is None else self._texts.starts
+        for name, column in (("t", self._t), ("boot", self._boot), ("ms", self._ms), ("data", items)):
+            if column is not None and len(column) != len(self):
+                raise InvalidError(f"{name} has {len(column)} items, codes has {len(self)}")
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def part(self, start: int, end: int) -> tuple[Reports, dict[int, str]]:
+        """The rows from *start* to *end* as reports, counted from 0 again; and what is wrong with which of them."""
+        codes = self._codes[start:end]
+        ordered = codec.order_codes(codes, self._limit)
+        if ordered is None:
+            raise InvalidError("codes changed while they were read")
+        numbers, used = ordered
+        count = len(numbers)
+        if self._texts is None:
+            texts, bad = _texts_of(self._numbers[start:end])
+        else:
+            texts = self._texts.part(start, end)
+            bad = {} if texts.plain else _judge(texts)
+
+        def taken(column: memoryview | None, typecode: str) -> array[Any]:
+            return array(typecode, [0]) * count if column is None else _copied(column[start:end], typecode)
+
+        stamped, clocked = (array("B", [column is not None]) * count for column in (self._t, self._boot))
+        columns = taken(self._t, "q"), stamped, clocked, taken(self._boot, "Q"), taken(self._ms, "Q")
+        names = [self._names[code] for code in used]
+        return Reports(range(count), numbers, *columns, texts.starts, texts.ends, texts.data, names, []), bad
+
+    def groups(self) -> Iterator[tuple[int, Reports, dict[int, str]]]:
+        """Parts for one commit each, and where they begin; smaller ones where they are of many series."""
+        begin, size = 0, BATCH_ROWS
+        while begin < len(self):
+            part, bad = self.part(begin, begin + size)
+            if size == BATCH_ROWS and len(part.names) > MANY_SERIES:
+                size = BATCH_ROWS // 4
+                continue
+            yield begin, part, bad
+            begin += size
 
 
-def slice_reports(reports: Reports, start: int, end: int) -> Reports:
-    """Some rows of *reports*, counted from 0 again, with the names that they use in order of appearance."""
-    *columns, data, names, _ = reports
-    rest = [column[start:end] for column in columns[2:]]
-    ordered = codec.order_codes(reports.codes[start:end], len(names))
-    assert ordered is not None
-    codes, used = ordered
-    return Reports._make([range(len(codes)), codes, *rest, data, [names[code] for code in used], []])
+class _Texts(NamedTuple):
+    """JSON texts: ``data[starts[i]:ends[i]]``; *plain*: they are known to be right."""
+
+    data: bytes
+    starts: UInts
+    ends: UInts
+    plain: bool
+
+    def part(self, start: int, end: int) -> _Texts:
+        return self._replace(starts=self.starts[start:end], ends=self.ends[start:end])
 
 
-def groups(reports: Reports) -> Iterator[tuple[int, Reports]]:
-    """*reports* in groups for one commit each, and where they begin; smaller ones where they are of many series."""
-    begin, size = 0, BATCH_ROWS
-    while begin < len(reports.lines):
-        part = slice_reports(reports, begin, begin + size)
-        if size == BATCH_ROWS and len(part.names) > MANY_SERIES:
-            size = BATCH_ROWS // 4
-            continue
-        yield begin, part
-        begin += size
-
-
-def _column(name: str, values: Column, typecode: str) -> array[Any]:
-    """*values* as an array of its own; raises InvalidError where they are no such numbers."""
+def _column(name: str, values: Column, typecode: Literal["I", "q", "Q"]) -> memoryview[int]:
+    """*values* as they stand, or as an array of its own; raises InvalidError where they are no such numbers."""
     try:
         view = memoryview(values)
     except TypeError:
         raise InvalidError(f"{name} is not a column: {type(values).__name__} has no buffer") from None
-    kind = (view.format or "").lstrip("@=<")
+    kind = _kind(view)
     if view.ndim != 1 or kind not in _WHOLE:
         raise InvalidError(f"{name} is not a column of whole numbers")
     try:
         if view.itemsize == array(typecode).itemsize and kind.islower() == typecode.islower() and view.contiguous:
-            taken = array(typecode)
-            taken.frombytes(view.cast("B"))
-            return taken
-        return array(typecode, view.tolist())
+            return view.cast("B").cast(typecode)
+        return memoryview(array(typecode, view.tolist()))
     except OverflowError:
         raise InvalidError(f"{name} has a number that does not fit") from None
 
 
-def _json(data: Column | bytes) -> tuple[bytes, dict[int, str]]:
-    """A data column as the text of a JSON array, and the items that JSON cannot say."""
-    if isinstance(data, (bytes, bytearray)):
-        return bytes(data), {}
+def _kind(view: memoryview) -> str:
+    return view.format.lstrip("@")
+
+
+def _copied(column: memoryview, typecode: str) -> array[Any]:
+    """An array that nobody else has: C reads it more than once."""
+    taken = array(typecode)
+    taken.frombytes(column.cast("B"))
+    return taken
+
+
+def _numbers(data: Column) -> memoryview:
+    """A data column that is no text."""
     try:
         view = memoryview(data)
     except TypeError:
         raise InvalidError(f"data is not a column: {type(data).__name__} has no buffer") from None
-    kind = (view.format or "").lstrip("@=<")
-    if view.ndim != 1 or kind not in _WHOLE | _FLOAT:
+    if view.ndim != 1 or _kind(view) not in _WHOLE | _FLOAT:
         raise InvalidError("data is the text of a JSON array, or a column of numbers")
-    values = view.tolist()
+    return view
+
+
+def _texts_of(numbers: memoryview) -> tuple[_Texts, dict[int, str]]:
+    """The texts of numbers, and those that JSON cannot say."""
+    kind = _kind(numbers)
+    typecode = "d" if kind in _FLOAT else "q"
+    try:
+        if numbers.contiguous and numbers.itemsize == 8 and kind.islower():
+            column = _copied(numbers, typecode)
+        else:
+            column = array(typecode, numbers.tolist())
+        texts = codec.number_texts(column)
+        if texts is not None:
+            return _Texts(*texts, True), {}
+    except OverflowError:
+        pass  # over 63 bits
+    values = numbers.tolist()
     bad = {}
     if kind in _FLOAT and not all(map(math.isfinite, values)):
         bad = {row: "data is NaN or infinite" for row, value in enumerate(values) if not math.isfinite(value)}
-    return encode_json(values), bad
+    return _items(encode_json(values), len(values)), bad
 
 
-def _items(text: bytes, count: int) -> tuple[UInts, UInts, bool]:
-    """Where the items of a JSON array stand, and whether C has found nothing wrong in them.
+def _items(text: bytes, count: int) -> _Texts:
+    """The items of a JSON array, which should be *count*.
 
     Raises:
         InvalidError: it is no JSON array.
@@ -132,7 +181,7 @@ def _items(text: bytes, count: int) -> tuple[UInts, UInts, bool]:
     if codec.backend == "c":
         found = native.json_items(text, count + 1)
         if found is not None:
-            return *found, True
+            return _Texts(text, *found, True)
     try:
         raws = msgspec.json.decode(text, type=list[msgspec.Raw])
     except (ValueError, RecursionError) as problem:
@@ -144,15 +193,15 @@ def _items(text: bytes, count: int) -> tuple[UInts, UInts, bool]:
         end = start + len(raw)
         starts.append(start)
         ends.append(end)
-    return starts, ends, False
+    return _Texts(text, starts, ends, False)
 
 
-def _judge(text: bytes, starts: UInts, ends: UInts) -> dict[int, str]:
+def _judge(texts: _Texts) -> dict[int, str]:
     """The items that cannot be data, and why."""
     bad: dict[int, str] = {}
-    for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    for row, (start, end) in enumerate(zip(texts.starts, texts.ends, strict=True)):
         try:
-            ndjson.check_text(text[start:end])
+            ndjson.check_text(texts.data[start:end])
         except ReportError as problem:
             bad[row] = str(problem)
     return bad

@@ -26,7 +26,7 @@ from scoutcore.clock import WriteClock, system_time
 from scoutcore.codec import cut
 from scoutcore.codec.columns import ChangeColumns, PointColumns
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX
-from scoutcore.column_ingest import Column, groups, rows_of, slice_reports
+from scoutcore.column_ingest import Column, Columns
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory
 from scoutcore.errors import (
@@ -517,17 +517,17 @@ class Database:
             StorageError: what was committed before is stored, of the rest nothing.
         """
         result = IngestResult()
-        reports, bad = rows_of(series, codes, t, data, boot, ms)
+        columns = Columns(series, codes, t, data, boot, ms)
         if strict:
-            batch = self._gatherer.rows(slice_reports(reports, 0, len(reports.lines)), [], bad, 1, result)
+            part, bad = columns.part(0, len(columns))
+            batch = self._gatherer.rows(part, [], bad, 1, result)
             if result.errors:
                 raise IngestError(*result.errors[0])
             self._submit(lambda commit: self._append(commit, batch))
             result.accepted = len(batch.codes)
             return result
-        for begin, part in groups(reports):
-            wrong = {row - begin: why for row, why in bad.items() if begin <= row < begin + len(part.lines)}
-            batch = self._gatherer.rows(part, [], wrong, begin + 1, result)
+        for begin, part, bad in columns.groups():
+            batch = self._gatherer.rows(part, [], bad, begin + 1, result)
             self._submit(lambda commit, batch=batch: self._append(commit, batch))  # type: ignore[misc]
             result.accepted += len(batch.codes)
         return result

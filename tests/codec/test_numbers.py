@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 from array import array
 from itertools import pairwise
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoutcore.codec import cut, numbers
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, MAX_COLUMN, MAX_TEXTS
 from scoutcore.errors import CodecError
+from scoutcore.model import encode_json
 from tests.codec.helpers import hexed, json_numbers, point_columns, points_of, uint64, varint
 
 NOW = 1_770_000_000_000_000
@@ -123,3 +126,50 @@ def test_a_block_that_says_it_has_much_is_refused_before_it_gets_room(codec):
         tracemalloc.stop()
         assert points == (MAX_COLUMN if block is allowed else 0)
         assert peak < (4 * MAX_TEXTS if block is allowed else 16_384)
+
+
+def texts_of(codec, typecode, values):
+    module = numbers if codec.__name__.endswith("reference") else codec
+    found = module.number_texts(array(typecode, values))
+    if found is None:
+        return None
+    data, starts, ends = found
+    assert [*starts, len(data)] == [0, *ends]
+    return cut(data, starts, ends)
+
+
+@given(st.lists(st.integers(INT64_MIN, INT64_MAX)))
+def test_texts_of_integers(codec, values):
+    assert texts_of(codec, "q", values) == [b"%d" % value for value in values]
+
+
+plain_floats = st.builds(
+    lambda number, decimals: number / 10**decimals, st.integers(-(10**8), 10**8), st.integers(0, 4)
+)
+
+
+@given(st.lists(plain_floats.filter(lambda value: value == 0 or abs(value) >= 1e-4).map(lambda value: value + 0.0)))
+def test_texts_of_floats(codec, values):
+    assert texts_of(codec, "d", values) == [encode_json(value) for value in values]
+
+
+@given(st.lists(plain_floats, max_size=3), st.floats() | st.floats(-1e16, 1e16) | st.floats(-1e-3, 1e-3))
+def test_texts_of_floats_on_both_backends(values, one):
+    native = pytest.importorskip("scoutcore.codec.native")
+    for column in (array("d", [*values, one]), array("d", [one, *values])):
+        assert native.number_texts(column) == numbers.number_texts(column)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        *((0.0, True), (-0.0, False), (1e-4, True), (0.00099999999999999, True), (0.000123456789012345, True)),
+        *((9.9999999999999e-5, False), (99999999999999.9, True), (-99999999999999.0, True), (1e14, False)),
+        *((0.1 + 0.2, False), (1 / 3, False), (123456.789012345, True), (1234567.89012345, True), (5e-324, False)),
+        *((math.nan, False), (math.inf, False), (-math.inf, False), (1e22, False), (2.5, True), (-20.0, True)),
+    ],
+)
+def test_texts_of_one_float(codec, value, plain):
+    for before in ([], [0.000123456789012345], [2.5]):
+        expected = [encode_json(one) for one in [*before, value]] if plain else None
+        assert texts_of(codec, "d", [*before, value]) == expected

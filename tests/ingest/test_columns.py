@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import scoutcore
-from scoutcore.column_ingest import BATCH_ROWS
+from scoutcore.column_ingest import BATCH_ROWS, Columns
 from scoutcore.errors import IngestError, InvalidError
 from scoutcore.ingest import MANY_SERIES
 
@@ -125,3 +125,23 @@ def test_what_is_no_column(db: scoutcore.Database, change: dict[str, object], re
     with pytest.raises(InvalidError, match=reason):
         db.ingest_columns(SERIES, **columns)
     assert list(db.counts()) == []
+
+
+def test_numbers_of_any_kind_are_written_as_json_has_them(db: scoutcore.Database) -> None:
+    for t, values in enumerate(
+        (np.array([1, 2**63], "Q"), [0.1 + 0.2, 1e-9, -0.0, 1e22], np.array([0.1, 2.5], np.float32), [7, -8])
+    ):
+        column = np.asarray(values)
+        db.ingest_columns(SERIES, np.zeros(len(column), "I"), np.full(len(column), t), column)
+    raws = [point.raw for point in db.history(1, 7, "temp")]
+    assert raws[:2] == [b"1", b"9223372036854775808"]
+    assert raws[2:6] == [b"0.30000000000000004", b"1e-9", b"-0.0", b"1e22"]
+    assert raws[6:] == [b"0.10000000149011612", b"2.5", b"7", b"-8"]
+
+
+def test_codes_that_change_while_they_are_read() -> None:
+    codes = array("I", [0, 0])
+    columns = Columns(SERIES, codes, None, array("d", [1, 2]), None, None)
+    codes[1] = 3
+    with pytest.raises(InvalidError, match="codes changed"):
+        columns.part(0, 2)

@@ -32,7 +32,7 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 
 if TYPE_CHECKING or backend == "python":
     from scoutcore.codec.columns import cut, cut_texts, gather_changes, list_changes
-    from scoutcore.codec.numbers import block_numbers, text_numbers
+    from scoutcore.codec.numbers import block_numbers, number_texts, text_numbers
     from scoutcore.codec.reference import (
         add_blocks,
         add_point,
@@ -72,6 +72,7 @@ else:
         find_marker,
         gather_changes,
         list_changes,
+        number_texts,
         order_codes,
         pack,
         pack_columns,
@@ -102,6 +103,7 @@ __all__ = [
     "find_marker",
     "gather_changes",
     "list_changes",
+    "number_texts",
     "order_codes",
     "pack",
     "pack_columns",

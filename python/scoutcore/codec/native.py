@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, repeat
 from typing import Any
 
@@ -474,6 +474,20 @@ def text_numbers(data: Buffer, starts: UInts, ends: UInts) -> TextNumbers | None
     return TextNumbers([values[k * count : (k + 1) * count] for k in range(numbers)], *places)
 
 
+def number_texts(values: array[Any]) -> tuple[bytes, UInts, UInts] | None:
+    """See :func:`scoutcore.codec.numbers.number_texts`."""
+    count = len(values)
+    starts, ends, out = _zeros("Q", count), _zeros("Q", count), _new_uncleared("uint8_t[]", lib.SC_NUMBER_BYTES * count)
+    integers = doubles = ffi.NULL
+    if values.typecode == "q":
+        integers = ffi.from_buffer("int64_t[]", values)
+    else:
+        doubles = ffi.from_buffer("double[]", values)
+    if not lib.sc_numbers_texts(integers, doubles, count, out, _output(starts), _output(ends)):
+        return None
+    return _taken(out, ends[-1] if count else 0), starts, ends
+
+
 def block_numbers(data: Buffer, starts: UInts, ends: UInts) -> BlockNumbers | None:
     """See :func:`scoutcore.codec.numbers.block_numbers`."""
     source = _source(data)
@@ -651,7 +665,7 @@ def json_items(data: Buffer, room: int) -> tuple[UInts, UInts] | None:
     return starts[: count[0]], ends[: count[0]]
 
 
-def order_codes(codes: UInts, limit: int) -> tuple[UInts, UInts] | None:
+def order_codes(codes: Sequence[int], limit: int) -> tuple[UInts, UInts] | None:
     """See :func:`scoutcore.codec.reference.order_codes`."""
     rows = _input(codes, "I")
     table, order, used = _new_uncleared("uint32_t[]", limit), _zeros("I", len(rows)), _zeros("I", min(limit, len(rows)))
@@ -718,7 +732,7 @@ def _source(data: Buffer) -> Any:
     return ffi.from_buffer("uint8_t[]", data if type(data) is bytes else memoryview(data).cast("B"))
 
 
-def _input(column: UInts, typecode: str, count: int = 0) -> Any:
+def _input(column: Sequence[int], typecode: str, count: int = 0) -> Any:
     """A column of *count* or more numbers, as C has them: where they stand, or else in an array of their own."""
     if not (type(column) is array and column.typecode == typecode) and not _stands(column, typecode):
         column = array(typecode, column)

@@ -10,9 +10,9 @@ from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from math import gcd
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from scoutcore.codec.columns import BlockNumbers, Buffer, TextNumbers, UInts
+from scoutcore.codec.columns import BlockNumbers, Buffer, TextNumbers, UInts, offsets_of
 from scoutcore.codec.constants import (
     INT64_MAX,
     MAX_BLOCK_SPAN,
@@ -27,6 +27,8 @@ from scoutcore.errors import CodecError
 
 _MAX_WIDTH: Final = 56
 _MAX_DIGITS: Final = 18
+_MAX_FLOAT_DIGITS: Final = 15
+"""Up to so many no two texts are one double."""
 _MAX_NUMBER_BYTES: Final = 21
 _HOLE: Final = b"\0"
 _EXACT: Final = 2**53
@@ -207,6 +209,23 @@ class _Block(NamedTuple):
     pieces: list[bytes]
     columns: list[tuple[int, list[int]]]
     """The format and the numbers of each hole."""
+
+
+def number_texts(values: array[Any]) -> tuple[bytes, UInts, UInts] | None:
+    """Numbers, of type ``q`` or ``d``, as JSON texts one after another, and where each starts and ends.
+
+    A float is written as Python does. None: one needs more than 15 digits or an exponent, or is NaN, infinite or -0.
+    """
+    texts = [repr(value) for value in values]
+    if values.typecode == "d" and not all(map(_is_plain, texts)):
+        return None
+    offsets = offsets_of(map(len, texts))
+    return "".join(texts).encode(), offsets[:-1], offsets[1:]
+
+
+def _is_plain(text: str) -> bool:
+    digits = text.lstrip("-0.").replace(".", "")
+    return len(digits) <= _MAX_FLOAT_DIGITS and not digits.strip("0123456789") and text != "-0.0"
 
 
 def block_numbers(data: Buffer, starts: UInts, ends: UInts) -> BlockNumbers | None:

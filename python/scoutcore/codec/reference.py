@@ -7,7 +7,7 @@ Every decoder stops at the first thing that is wrong and raises an error with th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from struct import Struct
@@ -806,7 +806,7 @@ def add_point(
     return frame, len(frame) - size, added.puts, added.records[0], added.deferred[0]
 
 
-def order_codes(codes: UInts, limit: int) -> tuple[UInts, UInts] | None:
+def order_codes(codes: Sequence[int], limit: int) -> tuple[UInts, UInts] | None:
     """*codes* numbered anew in order of first appearance, and which they were; None: one is not below *limit*."""
     used = array("I", dict.fromkeys(codes))
     if any(code >= limit for code in used):
