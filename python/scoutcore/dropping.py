@@ -131,13 +131,15 @@ def _frames_of(log: Log, directory: Path) -> bytes:
     return frames[: found.ends[count - 1] if count else 0]
 
 
-def delete_dropped(directory: Path, log: Log) -> None:
-    """Delete the files of which the log's record says that they are dropped."""
-    dropped = [file for file in changes.files_of(directory) if first_of(file) <= log.base]
+def delete_dropped(directory: Path, log: Log) -> list[Path]:
+    """Delete the files of which the log's record says that they are dropped; returns those that stay."""
+    files = changes.files_of(directory)
+    dropped = [file for file in files if first_of(file) <= log.base]
     for file in dropped:
         file.unlink()
     if dropped:
         sync_directory(directory)
+    return files[len(dropped) :]
 
 
 def settle(store: Store, logs: Logs, directory: Path) -> list[str]:
@@ -149,8 +151,7 @@ def settle(store: Store, logs: Logs, directory: Path) -> list[str]:
     messages = []
     for log in logs.by_number:
         name = str(uuids.UUID(bytes=log.uuid))
-        delete_dropped(directory / name, log)
-        files = changes.files_of(directory / name)
+        files = delete_dropped(directory / name, log)
         base = first_of(files[0]) - 1 if files else 0
         if base > log.head:
             raise StorageError(

@@ -176,9 +176,8 @@ def _cut(logs: Logs, log: Log, directory: Path | None, change: int) -> dict[byte
         ends = codec.scan_frames(frames).ends
         before = frames[: ends[change - 1 - first]]
         ((subset, part, count),) = _runs(before)
-        section = log.chunk_keys[subset]
-        puts[section + keys.chunk_range(first, first + len(ends) - 1)] = None
-        puts[section + keys.chunk_range(first, first + count - 1)] = part
+        puts[log.chunk_key(subset, first, first + len(ends) - 1)] = None
+        puts[log.chunk_key(subset, first, first + count - 1)] = part
     return {**logs.cut(log, change - 1), **puts}
 
 

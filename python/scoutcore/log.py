@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 from scoutcore import keys
 from scoutcore.changes import DIGEST_BYTES, Position
+from scoutcore.changes.position import MARKER
 from scoutcore.clock import WriteClock
-from scoutcore.codec.constants import MARKER_BYTES, UINT32_MAX
+from scoutcore.codec.constants import MARKER_BYTES, UINT32_MAX, UUID_BYTES
 from scoutcore.commit import Commit
 from scoutcore.errors import NotFoundError
 from scoutcore.store import Store
@@ -45,9 +46,12 @@ def is_rest(uuid: bytes) -> bool:
     return uuid[6] >> 4 == 8
 
 
-@dataclass
+@dataclass(slots=True)
 class Log:
-    """What is known of one log. ``number`` is its local name, short enough for keys."""
+    """What is known of one log. ``number`` is its local name, short enough for keys.
+
+    Years of restored backups and exchanged disks make thousands of logs that have ended: each is kept small.
+    """
 
     uuid: bytes
     number: int
@@ -66,10 +70,19 @@ class Log:
     gaps: list[Gap] = field(default_factory=list)
     """What is damaged in its files, in order."""
 
-    def __post_init__(self) -> None:
-        self.state_key = keys.LOG_STATE + self.uuid
-        self.chunk_keys = {subset: name + self.uuid for subset, name in SECTIONS.items()}
-        self.marker = b"\x11\x02" + self.uuid
+    @property
+    def state_key(self) -> bytes:
+        """The key of its record in LevelDB."""
+        return keys.LOG_STATE + self.uuid
+
+    @property
+    def marker(self) -> bytes:
+        """Its uuid frame."""
+        return MARKER + self.uuid
+
+    def chunk_key(self, subset: str, first: int, last: int) -> bytes:
+        """The key of a chunk of it: the changes *first* to *last*, all of one subset."""
+        return keys.log_chunk(SECTIONS[subset], self.uuid, first, last)
 
     @property
     def gap(self) -> Gap | None:
@@ -151,15 +164,30 @@ class Logs:
 
     def holes(self) -> Iterator[tuple[Log, int]]:
         """The logs that miss changes which their record or a chunk has, and the last change before the first gap."""
+        # One scan for all of them: what was packed of a log leaves marks in LevelDB, which a scan of any log before it
+        # has to pass.
+        reached = {log.uuid: log.packed.last for log in self.by_number}
+        torn: set[bytes] = set()
+        for uuid, first, last in self._chunk_names():
+            log = self.by_uuid.get(uuid)
+            if log is None or first <= log.packed.last or uuid in torn:
+                continue
+            if first == reached[uuid] + 1:
+                reached[uuid] = last
+            else:
+                torn.add(uuid)
         for log in self.by_number:
-            last, whole = log.packed.last, True
-            for first, chunk_last, _, _ in self.chunks(log, last + 1):
-                whole = whole and first == last + 1
-                if not whole:
-                    break
-                last = chunk_last
-            if not whole or last != log.head:
-                yield log, last
+            if log.uuid in torn or reached[log.uuid] != log.head:
+                yield log, reached[log.uuid]
+
+    def _chunk_names(self) -> Iterator[tuple[bytes, int, int]]:
+        """Log, first and last change of all chunks in LevelDB, in order."""
+
+        def section(name: bytes) -> Iterator[tuple[bytes, int, int]]:
+            for key, _ in self._store.scan(name, keys.after(name), once=True):
+                yield key[len(name) : len(name) + UUID_BYTES], *keys.parse_log_chunk(key)
+
+        return heapq.merge(*map(section, SECTIONS.values()))
 
     def emptied_gaps(self) -> Iterator[tuple[Log, list[Gap]]]:
         """The logs of whose gaps less has come again than their record says, and these gaps as they are."""
@@ -244,7 +272,7 @@ class Logs:
             log.written = self._clock.last
         commit.log_bytes += len(frames)
         commit.grown[log.uuid] = log.head
-        commit.puts[log.chunk_keys[subset] + keys.chunk_range(first, log.head)] = frames
+        commit.puts[log.chunk_key(subset, first, log.head)] = frames
         commit.puts[log.state_key] = log.dump()
         return first
 
@@ -254,7 +282,7 @@ class Logs:
         assert gap
         first, have = gap.have + 1, gap.have + changes
         log.gaps[log.gaps.index(gap)] = gap._replace(have=have)
-        commit.puts[log.chunk_keys[subset] + keys.chunk_range(first, have)] = frames
+        commit.puts[log.chunk_key(subset, first, have)] = frames
         commit.puts[keys.GAPS + log.uuid] = log.dump_gaps()
         commit.grown[log.uuid] = log.whole
         return gap

@@ -18,7 +18,7 @@ from scoutcore.changes import Writer
 from scoutcore.changes.writer import cut_back
 from scoutcore.clock import system_time
 from scoutcore.errors import ClosedError, StorageError
-from scoutcore.log import Log, Logs
+from scoutcore.log import SECTIONS, Log, Logs
 from scoutcore.stats import PackerStats
 from scoutcore.store import Store
 
@@ -171,9 +171,9 @@ class Packer:
         for log in self.logs.by_number:
             if log.packed.last < log.head:
                 size = 1
-                for prefix in log.chunk_keys.values():
-                    start = prefix + keys.chunk_range(log.packed.last + 1, 0)
-                    size += self._store.size(start, keys.after(prefix))
+                for section in SECTIONS.values():
+                    start = keys.log_chunk(section, log.uuid, log.packed.last + 1, 0)
+                    size += self._store.size(start, keys.after(section + log.uuid))
                 self.stored(size)
 
     def start(self) -> None:

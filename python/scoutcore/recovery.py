@@ -253,7 +253,7 @@ def adopt(store: Store, directory: Directory) -> list[str]:
     messages = dropping.settle(store, logs, directory.changes)
     for log in logs.by_number:
         path = directory.changes / str(uuids.UUID(bytes=log.uuid))
-        files = [file for file in sorted(path.glob("*.changes")) if file.name >= changes.file_name(log.packed.file)]
+        files = [file for file in changes.files_of(path) if file.name >= changes.file_name(log.packed.file)]
         if [file.stat().st_size for file in files] in ([], [log.packed.size]):
             continue
         before = log.head

@@ -265,7 +265,7 @@ class _Repair:
                 subset, more = rest
                 if first <= last:
                     puts[key] = None
-                    puts[log.chunk_keys[subset] + keys.chunk_range(last + 1, end)] = more
+                    puts[log.chunk_key(subset, last + 1, end)] = more
                 last = end
                 log.tail = (log.tail + more)[1 - MARKER_BYTES :]
             else:

@@ -85,7 +85,9 @@ class Cursor:
 
     def _fill(self, upto: int) -> None:
         """Read ahead; at least one change."""
-        frames = self._stored(upto)
+        # Where nothing fills a gap, what is packed is not in LevelDB, and to look there is to pass the marks of it all.
+        packed = self._files is not None and self._log.packed.last > self.after and not self._log.gaps
+        frames = b"" if packed else self._stored(upto)
         if frames and self._files:
             self._files.close()  # what is behind may be elsewhere in them: where a gap was filled, it is
         if not frames and self._files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +14,7 @@ MARKER: Final = b"\x11\x02"
 """What a uuid frame begins with."""
 CHECK: Final = b"\x21\x02"
 """What a check frame begins with."""
+_FILE_NAME: Final = re.compile(r"[0-9]{10}\.changes", re.ASCII)
 _POSITION: Final = Struct(">IIQQ16s16s")
 
 
@@ -30,7 +32,10 @@ def file_name(first: int) -> str:
 
 def files_of(directory: Path) -> list[Path]:
     """The changes files in a log's directory, in the order of their changes."""
-    return sorted(directory.glob("[0-9]" * 10 + ".changes"))
+    try:
+        return sorted(file for file in directory.iterdir() if _FILE_NAME.fullmatch(file.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @dataclass(slots=True)

@@ -287,9 +287,13 @@ class Replica:
     def digest(self, log: bytes, change: int) -> bytes:
         """D of a stored change; raises as :meth:`Chain.at`."""
         with self._lock:
+            found = self._logs.get(log)
+            packed = found.packed
+            if packed.last == change != found.origin:
+                return packed.head  # so thousands of logs that have ended cost no chain, and no look into a file
             chain = self._chains.get(log)
             if chain is None or chain.logs is not self._logs:
-                chain = self._chains[log] = Chain(self._logs, self._logs.get(log), self._changes)
+                chain = self._chains[log] = Chain(self._logs, found, self._changes)
             return chain.at(change)
 
     def cursor(self, log: bytes, after: int) -> Cursor:
