@@ -15,6 +15,8 @@ from scoutcore.errors import CorruptError
 
 _PIECES: Final = 1024
 """The most that Linux writes in one call."""
+_BEHIND_BYTES: Final = 16 * 1024 * 1024
+"""What was written so far behind is on the disk by now, or soon."""
 
 
 class Writer:
@@ -178,4 +180,7 @@ def _write(file: int, pieces: list[bytes | memoryview]) -> None:
         if written:
             pieces[done] = memoryview(pieces[done])[written:]
         del pieces[:done]
-    os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_DONTNEED)  # begins to write it out: less is left to sync
+    # Begins to write it out, so that less is left to sync, and lets go of what is written out: the next comes into the
+    # same memory, and the page cache keeps what others read.
+    behind = max(begin - _BEHIND_BYTES, 0)
+    os.posix_fadvise(file, behind, end - behind, os.POSIX_FADV_DONTNEED)
