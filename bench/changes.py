@@ -28,9 +28,21 @@ def encode_objects(settings: Settings) -> Sample:
     return repeat(lambda: Encoder().changes(changes), settings.changes, settings.repeats)
 
 
-def decode_columns(settings: Settings) -> Sample:
-    data = _stream(settings)
-    return repeat(lambda: codec.decode_changes(data, codec.scan_frames(data)), settings.changes, settings.repeats)
+def decode_columns(settings: Settings, piece_bytes: str) -> Sample:
+    """In pieces, as scoutcore itself reads streams: a frame that a piece cuts begins the next one."""
+    data = memoryview(_stream(settings))
+    step = int(piece_bytes)
+
+    def run() -> None:
+        begin = count = 0
+        while begin < len(data):
+            piece = data[begin : begin + step]
+            frames = codec.scan_frames(piece)
+            count += len(codec.decode_changes(piece, frames).change)
+            begin += frames.consumed
+        assert count == settings.changes
+
+    return repeat(run, settings.changes, settings.repeats)
 
 
 def decode_objects(settings: Settings, piece_bytes: str) -> Sample:
@@ -112,6 +124,8 @@ def _ours(function: str, *arguments: str) -> list[Contender]:
 
 
 _PROTOBUF = ["google.protobuf"]
+_PIECE, _WHOLE = str(1 << 20), str(1 << 30)
+"""Bytes decoded at a time."""
 
 PATHS = [
     HotPath(
@@ -134,7 +148,11 @@ PATHS = [
     HotPath(
         "changes: decode to columns",
         "changes",
-        [*_ours("decode_columns"), _npm("decode")],
+        [
+            *_ours("decode_columns", _PIECE),
+            python("scoutcore (c), at once", "bench.changes:decode_columns", _WHOLE, backend="c"),
+            _npm("decode"),
+        ],
         [Goal("scoutcore (c)", "npm dat", 10), Goal("scoutcore (python)", "npm dat", 1 / 8)],
         ["changes"],
     ),
@@ -142,8 +160,8 @@ PATHS = [
         "changes: decode to objects",
         "changes",
         [
-            *_ours("decode_objects", str(1 << 20)),
-            python("scoutcore (c), at once", "bench.changes:decode_objects", str(1 << 30), backend="c"),
+            *_ours("decode_objects", _PIECE),
+            python("scoutcore (c), at once", "bench.changes:decode_objects", _WHOLE, backend="c"),
             python("protobuf", "bench.changes:protobuf_decode", needs=_PROTOBUF),
             _npm("decode"),
         ],
