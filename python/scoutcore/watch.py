@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from threading import Condition, Lock
 from typing import Any, Final, Literal
@@ -35,7 +36,9 @@ class Watch:
         self._hub = hub
         self._troop = troop
         self._scout = scout
-        self._current: Iterator[Event] = chain(current, [Synced()])
+        self._wanted = troop, scout
+        self._current: Iterator[Event] | None = chain(current, [Synced()])
+        """None: all of it is given."""
         self._events: deque[Event] = deque()
         self._changed = Condition()
         self._state: Literal["open", "lagged", "closed"] = "open"
@@ -51,7 +54,7 @@ class Watch:
         return self._scout in (None, event.id if isinstance(event, Scout) else event.scout)
 
     def _push(self, events: list[Event] | None) -> None:
-        """Add what happened, None for what could not be told; never waits."""
+        """Add what happened and is wanted, None for what could not be told; never waits."""
         with self._changed:
             if self._state != "open":
                 return
@@ -59,7 +62,7 @@ class Watch:
                 self._events.clear()
                 self._state = "lagged"
             else:
-                self._events.extend(filter(self._wants, events))
+                self._events.extend(events)
             self._changed.notify()
 
     def __iter__(self) -> Watch:
@@ -78,22 +81,35 @@ class Watch:
             LaggedError: events were lost because they were not read in time.
             StorageError: the current values cannot be read.
         """
-        try:
-            for event in self._current:
+        current = self._current
+        if current is not None:
+            event = self._next_of(current)
+            if event is not None:
                 return event
+            self._current = None
+        try:
+            return self._events.popleft()  # nearly always, and without a lock
+        except IndexError:
+            pass  # wait
+        with self._changed:
+            while self._changed.wait_for(lambda: self._events or self._state != "open", timeout):
+                with suppress(IndexError):  # another thread took it
+                    return self._events.popleft()
+                if self._state == "lagged":
+                    raise LaggedError(f"more than {MAX_EVENTS} events were not read in time: watch again")
+                if self._state == "closed":
+                    break
+            return None
+
+    def _next_of(self, current: Iterator[Event]) -> Event | None:
+        try:
+            return next(current, None)
         except ClosedError:
-            self._current = iter(())  # not all was read: no marker
+            return None  # not all was read: no marker
         except StorageError:
-            self._current = iter(())
+            self._current = None
             self._push(None)
             raise
-        with self._changed:
-            self._changed.wait_for(lambda: self._events or self._state != "open", timeout)
-            if self._events:
-                return self._events.popleft()
-            if self._state == "lagged":
-                raise LaggedError(f"more than {MAX_EVENTS} events were not read in time: watch again")
-            return None
 
     @property
     def closed(self) -> bool:
@@ -136,11 +152,14 @@ class Hub:
 
     def publish(self, events: list[Event] | None) -> None:
         """Tell all watchers; None: something that could not be read, so they have lagged."""
+        wanted: dict[tuple[int | None, int | None], list[Event] | None] = {}
         for watch in self._watchers:
-            watch._push(events)
+            if watch._wanted not in wanted:
+                wanted[watch._wanted] = None if events is None else list(filter(watch._wants, events))
+            watch._push(wanted[watch._wanted])
 
     def close(self) -> None:
         """End all watches: of the current values nothing more can be read."""
         for watch in self._watchers:
-            watch._current = iter(())
+            watch._current = None
             watch.close()

@@ -242,3 +242,29 @@ def test_the_values_are_of_one_moment(disk: Database) -> None:
     marker = events.index(Synced())
     assert [event[-1] for event in events[1:marker]] == [0] * 50
     assert [event[-1] for event in events[marker + 1 :]] == [1] * 50
+
+
+def test_threads_that_share_a_watch(db: Database) -> None:
+    shared = db.watch(1)
+    assert now(shared)[-1] == Synced()
+    taken: list[list[Any]] = [[], [], []]
+    threads = [threading.Thread(target=lambda mine=mine: mine.extend(map(plain, shared))) for mine in taken]
+    for thread in threads:
+        thread.start()
+    for number in range(300):
+        db.report(1, 7, "temp", number)
+    wait_until(lambda: sum(map(len, taken)) == 300)
+    shared.close()
+    for thread in threads:
+        thread.join()
+    assert sorted(event[3] for mine in taken for event in mine) == list(range(300))
+    assert all(mine == sorted(mine) for mine in taken)
+
+
+def test_watchers_of_the_same_and_of_others(db: Database) -> None:
+    watches = [db.watch(1, 7), db.watch(1, 7), db.watch(1, 8), db.watch(1), db.watch()]
+    for one in watches:
+        assert now(one)[-1] == Synced()
+    db.report(1, 7, "temp", 1)
+    db.report(1, 8, "temp", 2)
+    assert [[event[3] for event in now(one)] for one in watches] == [[1], [1], [2], [1, 2], [1, 2]]
