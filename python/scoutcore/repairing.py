@@ -55,12 +55,13 @@ class Repaired:
         return sum(one.last - one.first + 1 for one in self.damages if one.first and one.last)
 
 
-def repair(path: str | os.PathLike[str], progress: Progress | None = None) -> Repaired:
+def repair(path: str | os.PathLike[str], progress: Progress | None = None, *, views: bool = False) -> Repaired:
     """Repair the database in directory *path*, which nobody has open. Interrupted anywhere, it can be done again.
 
     Args:
         path: of the database.
         progress: told how many bytes of changes files more were verified, and then of logs applied.
+        views: build LevelDB anew also where it can be used, as its views are not what the logs say.
 
     Raises:
         NotFoundError: there is none. LockedError: another process has it open. FormatError: it is something else.
@@ -71,7 +72,7 @@ def repair(path: str | os.PathLike[str], progress: Progress | None = None) -> Re
         raise NotFoundError(f"no scoutcore database at {place}")
     directory = Directory(place)
     try:
-        return _Repair(directory, progress or (lambda _: None)).run()
+        return _Repair(directory, progress or (lambda _: None)).run(views)
     except OSError as problem:
         raise StorageError(f"cannot repair {place}: {problem.strerror or problem}") from problem
     finally:
@@ -87,13 +88,13 @@ class _Repair:
         self._done = directory.path / BUILT
         self._copy = directory.path / _COPY
 
-    def run(self) -> Repaired:
+    def run(self, views: bool) -> Repaired:
         for leftover in (self._begun, self._copy):
             shutil.rmtree(leftover, ignore_errors=True)
         if self._done.exists():
             self._replace()
         self._rules()
-        problem = self._problem()
+        problem = "the views are built anew, as asked" if views else self._problem()
         if problem is not None:
             self._result.messages.append(problem)
             self._result.rebuilt = True

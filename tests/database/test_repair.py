@@ -20,7 +20,7 @@ import plyvel
 import pytest
 
 import scoutcore
-from scoutcore import packer, repairing, restoring
+from scoutcore import keys, packer, repairing, restoring
 from scoutcore.changes import Writer, files_of
 from scoutcore.database import Database
 from scoutcore.errors import CorruptError, NotFoundError, StorageError
@@ -66,9 +66,9 @@ def contents(db: Database) -> dict[str, Any]:
     }
 
 
-def repaired(path: Path, before: dict[str, Any]) -> repairing.Repaired:
+def repaired(path: Path, before: dict[str, Any], *, views: bool = False) -> repairing.Repaired:
     """Repair; all shows that was there before."""
-    result = scoutcore.repair(path)
+    result = scoutcore.repair(path, views=views)
     with scoutcore.open(path, pack=False) as db:
         now = contents(db)
         assert now["dump"] == before["dump"]
@@ -259,6 +259,21 @@ def test_what_is_no_database(tmp_path: Path) -> None:
         scoutcore.repair(tmp_path)
     with pytest.raises(NotFoundError, match="no scoutcore database"):
         scoutcore.repair(tmp_path / "nowhere")
+
+
+def test_views_that_are_wrong_are_built_anew(path: Path, whole: dict[str, Any]) -> None:
+    with plyvel.DB(str(path / "db")) as db:
+        for section in (keys.VIEW, keys.HISTORY):
+            (key, value), *_ = db.iterator(prefix=section)
+            db.delete(key)
+            db.put(key[:-1] + bytes([key[-1] ^ 1]), value)
+    with scoutcore.open(path, pack=False) as db:
+        found = db.verify(views=True)
+        assert found.views
+        assert found.views.wrong == 4
+    assert scoutcore.repair(path) == repairing.Repaired()
+    done = repaired(path, whole, views=True)
+    assert (done.rebuilt, done.missing, len(done.messages)) == (True, 0, 2)
 
 
 def test_a_whole_one_is_left_alone(path: Path, whole: dict[str, Any]) -> None:

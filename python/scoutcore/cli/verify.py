@@ -59,8 +59,9 @@ def verify(db: Path, views: bool, as_json: bool) -> None:
 
 @click.command()
 @database_argument
+@click.option("--views", is_flag=True, help="Build LevelDB anew also where it can be used, as its views are wrong.")
 @json_option
-def repair(db: Path, as_json: bool) -> None:
+def repair(db: Path, views: bool, as_json: bool) -> None:
     """Make a damaged database usable.
 
     Where LevelDB is missing, damaged or refuses, a new one is built from the changes files and from what the old one
@@ -71,9 +72,10 @@ def repair(db: Path, as_json: bool) -> None:
     \b
     Examples:
       scoutcore repair gateway.scout
+      scoutcore repair gateway.scout --views
     """  # noqa: D301
     with _progress(2 * bytes_under(db / "changes")) as progress:
-        done = scoutcore.repair(db, progress)
+        done = scoutcore.repair(db, progress, views=views)
     if as_json:
         damages = [one._asdict() for one in done.damages]
         write_line({"rebuilt": done.rebuilt, "missing": done.missing, "damages": damages})
@@ -92,6 +94,8 @@ def _say_views(found: Verification) -> None:
         say(f"The views were not compared: {found.views_skipped}.")
     for text in found.views.said if found.views else ():
         say(f"The views: {text}.")
+    if found.views and found.views.wrong:
+        say("`scoutcore repair --views` builds them anew.")
 
 
 @click.command("verify")
