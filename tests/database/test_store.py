@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,19 @@ def test_twins(shared: LevelDBStore, batches: list[dict[bytes, bytes | None]], s
         assert list(shared.scan(start, stop, reverse)) == list(twin.scan(start, stop, reverse))
         assert list(shared.scan(b"a", b"\xff", reverse)) == list(twin.scan(b"a", b"\xff", reverse))
     assert shared.get(start) == twin.get(start)
+
+
+def test_a_scan_of_large_values_holds_few_of_them(store: LevelDBStore) -> None:
+    size = 1 << 20
+    store.write({b"k%02d" % number: bytes([number]) * size for number in range(20)}, sync=False)
+    tracemalloc.start()
+    try:
+        found = [value[:1] for _, value in store.scan(b"k", b"l")]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [bytes([number]) for number in range(20)]
+    assert peak < 4 * size
 
 
 @pytest.mark.parametrize("kind", [LevelDBStore, MemoryStore])

@@ -15,6 +15,8 @@ from scoutcore.errors import CorruptError
 
 _PIECES: Final = 1024
 """The most that Linux writes in one call."""
+_AT_A_TIME: Final = 16
+"""Intervals that are written together, about 1 MiB."""
 _BEHIND_BYTES: Final = 16 * 1024 * 1024
 """What was written so far behind is on the disk by now, or soon."""
 
@@ -77,7 +79,7 @@ class Writer:
         data = memoryview(frames)
         out: list[bytes | memoryview] = []
         begin = index = 0
-        for last in closing:
+        for number, last in enumerate(closing, 1):
             self._open_interval(out, position.last + index + 1)
             end = found.ends[last]
             self._extend(out, data[begin:end])
@@ -87,6 +89,8 @@ class Writer:
             position.interval = position.size
             position.digest = digest
             begin, index = end, last + 1
+            if number % _AT_A_TIME == 0:
+                self._flush(out)
         if begin < len(frames):
             self._open_interval(out, position.last + index + 1)
             self._extend(out, data[begin:])

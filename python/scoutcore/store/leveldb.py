@@ -25,6 +25,8 @@ _BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
 _FIRST_ITEMS: Final = 4
 _SCAN_ITEMS: Final = 16
 """The most items that a scan reads at a time, the first time and then."""
+_LARGE_BYTES: Final = 64 * 1024
+"""So large a value is the last that is read at a time: a chunk of a log may be many MiB."""
 _TICK_NS: Final = 1_000_000_000
 """More than file systems' clocks are behind."""
 _FENCES: Final = (b"\0", b"\xff")
@@ -188,7 +190,7 @@ class LevelDBStore:
             if not start <= item[0] < stop:
                 return found, True
             found.append(item)
-            if len(found) == most:
+            if len(found) == most or len(item[1]) >= _LARGE_BYTES:
                 return found, False
         raise StorageError(f"LevelDB cannot read {self._path}: a scan ended before its range does")
 
