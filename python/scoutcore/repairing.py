@@ -196,7 +196,10 @@ class _Repair:
             except ValueError:
                 self._result.messages.append(f"{path} is named by no log")
                 continue
-            found[uuid] = Verifier(changes.files_of(path), uuid=uuid, progress=self._progress).verify()
+            files = changes.files_of(path)
+            # Where the oldest were dropped, and the newest has no check yet, it says nothing of what was before.
+            before = dropping.kept_digest(Log(uuid, 0, base=dropping.first_of(files[0]) - 1), path) if files else None
+            found[uuid] = Verifier(files, uuid=uuid, before=before, progress=self._progress).verify()
         return found
 
     def _take_over(self, store: Store, found: dict[bytes, Verified]) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import plyvel
 import pytest
@@ -359,6 +360,34 @@ def test_the_first_that_was_not_dropped_comes_again(path: Path, tmp_path: Path, 
         assert {name: now[name] for name in files} == files
         found = db.verify(views=True)
         assert found.ok, (found.damages, found.views)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_log_of_which_only_an_open_interval_is_left_goes_on_as_it_was(path: Path, tmp_path: Path) -> None:
+    """No check in it says what was before: that was kept when the files before it were dropped."""
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        db.troops.create(key=KEY, name="one")
+        fill(db, 0, 8_000)
+        db.pack()
+        assert db._logs.own is not None
+        end = db._logs.own.packed
+        while end.interval == end.size or end.file == 1 or end.interval:
+            fill(db, 0, 100)
+            db.pack()
+            end = db._logs.own.packed
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        assert db.drop_changes(2**62) == end.file - 1
+        log = db.id
+        assert len(files_of(path / "changes" / log)) == 1
+    shutil.rmtree(path / "db")
+    assert scoutcore.repair(path).rebuilt
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(tmp_path / "other", pack=False) as other:
+        assert db._logs.get(UUID(log).bytes).packed == end
+        fill(db, 30_000, 10)
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+        assert [one.head for one in db.stats().logs if one.head] == [one.head for one in other.stats().logs if one.head]
 
 
 @pytest.mark.parametrize("size", [1, 7, 3_000])

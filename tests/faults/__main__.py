@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from tests.faults import damage, peers, power, retired, writes
+from tests.faults import damage, offline, peers, power, retired, schedules, writes
 
 Part = Iterator[tuple["Counter[str]", list[str]]]
 """What was seen since the last, and what went wrong."""
@@ -32,7 +32,13 @@ CAMPAIGNS: dict[str, tuple[str, int, Callable[[argparse.Namespace], Part]]] = {
     ),
     "missing": ("files removed, alone and in pairs: all of them", 1, lambda _: damage.missing()),
     "peers": ("peers that mean no good, at once", 990, lambda wanted: peers.campaign(wanted.count)),
+    "offline": ("readings of thirty days without a peer", 10_000_000, lambda wanted: offline.campaign(wanted.count)),
     "retired": ("logs of one database that have ended", 10_000, lambda wanted: retired.campaign(wanted.count)),
+    "schedules": (
+        "orders of deleting, packing, expiring, dropping, coming back, rebuilding and importing",
+        2_000,
+        lambda wanted: schedules.campaign(wanted.count, wanted.seed, wanted.only),
+    ),
 }
 """By fault: what *count* counts, how many there are by default, and the campaign."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from array import array
 from itertools import combinations, permutations
 from uuid import UUID
 
 import pytest
 
+from scoutcore import codec
 from scoutcore.database import Database
 from scoutcore.forks import fingerprint
-from scoutcore.replication.replica import replica_of
-from scoutcore.replication.session import Ended, Options
+from scoutcore.replication.replica import Quota, Run, replica_of
+from scoutcore.replication.session import Ended, Options, Problem
 from tests.replication.wire import Wire, clone, dump, logs, new, sync
 
 KEY = "k" * 32
@@ -155,6 +157,23 @@ def test_the_rest_of_a_log_begins_with_the_change_that_it_is_named_by(version: i
         change=lambda _, data: data.replace(rest.hex().encode(), false.hex().encode()).replace(rest, false),
     ).run()
     assert reason in str(wire.of(1, Ended)[0].error)
+
+
+def test_a_log_that_went_two_ways_in_what_was_dropped_holds_up_nobody() -> None:
+    """Where they part cannot be found out; that is said, and the rest goes on."""
+    one, other = first(1, 2, 3), new()
+    ((log, (_, head)),) = logs(one).items()
+    uuid = bytes.fromhex(log)
+    frame = replica_of(one).frame(uuid, head)
+    last = Run(uuid, frame, array("Q", [len(frame)]), codec.decode_changes(frame, codec.scan_frames(frame)))
+    replica_of(other).begin(uuid, head - 1, 0, b"\xab" * 16, Quota())
+    replica_of(other).receive([last], Quota())
+    other.report(1, 1, "temp", 4)
+    wire = Wire(one, other, Options()).run()
+    for side in (0, 1):
+        assert wire.of(side, Ended)[0].error is None
+        assert {problem.log for problem in wire.of(side, Problem)} == {str(UUID(log))}
+    assert values(one) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

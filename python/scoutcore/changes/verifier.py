@@ -109,6 +109,7 @@ class Verifier:
         uuid: bytes = b"",
         first: int = 0,
         packed: Position | None = None,
+        before: bytes | None = None,
         progress: Progress | None = None,
         interval_bytes: int = INTERVAL_BYTES,
     ) -> None:
@@ -119,6 +120,7 @@ class Verifier:
             uuid: the log; empty: the first file says it.
             first: the change that has to come first; 0: any.
             packed: how far the last file counts, and what has to be there.
+            before: the digest of the check before the first file, where that is known though it does not begin the log.
             progress: told of every MiB or so.
             interval_bytes: what an interval is closed at.
         """
@@ -131,7 +133,7 @@ class Verifier:
         self._first: int | None = None
         self._next = first
         """The number that comes next; 0: not known."""
-        self._digest: bytes | None = None
+        self._digest = before
         """Of the last check; None: not known, for it is damaged or not here."""
         self._tail = b""
         self._tail_first = self._open_next = 0

@@ -620,6 +620,9 @@ class Session:
             theirs = self._logs.get(run.log)
             if theirs is None:
                 theirs = self._logs[run.log] = _Theirs(self._replica.held(run.log).origin)
+            if theirs.forked:  # it is not there that the two ways part: what came is what is here
+                theirs.forked = 0
+                self._note_apart(run.log, run.first)
             theirs.received = max(theirs.received, run.last)
             theirs.sent = max(theirs.sent, run.last)
             self._owe(run.log, len(run.frames))
@@ -871,13 +874,17 @@ class Session:
         same, differs = theirs.apart
         if at.digest is None:
             theirs.apart, theirs.blocked = None, True
-            text = f"log {name(log)} went two ways in what one side has dropped"
-            self._say(Failure(text, goes_on=True, log=at.log, change=at.change))
-            self._events.append(Problem(text, name(log), at.change))
+            self._note_apart(log, at.change)
         elif bytes.fromhex(at.digest) == self._replica.digest(log, at.change):
             self._seek_fork(log, theirs, at.change, differs)
         else:
             self._seek_fork(log, theirs, same, at.change)
+
+    def _note_apart(self, log: bytes, change: int) -> None:
+        """Say that it cannot be found out where a log went two ways."""
+        text = f"log {name(log)} went two ways in what one side has dropped"
+        self._say(Failure(text, goes_on=True, log=log.hex(), change=change))
+        self._events.append(Problem(text, name(log), change))
 
     def _fork_in(self, at: At) -> None:
         """The peer's change, which follows, is not ours: send ours too. Or ours has lost the log's name elsewhere."""
