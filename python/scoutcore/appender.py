@@ -68,6 +68,8 @@ class Appender:
             if fits and self._logs.fits(log, frames):
                 break
             log = self._logs.start_own(commit)
+        for number, version in zip(blocks.series, after, strict=True):
+            rows[number].own_count = version
         slices = blocks.offsets[:-1], blocks.offsets[1:]
         self._views.add(commit, log, changes, rows, blocks.series, after, blocks.data, *slices)
         self._logs.append(commit, log, "sensor", frames, count)
@@ -90,6 +92,7 @@ class Appender:
             if version < self._max_version and self._logs.fits(log, frame := added[0]):
                 break
             log = self._logs.start_own(commit)
+        row.own_count = version + 1
         change = self._logs.append(commit, log, "sensor", frame, 1)
         self._views.add_point(commit, log, change, row, *added)
         return Point(*series, t, point.data, boot, ms)
@@ -97,7 +100,7 @@ class Appender:
 
 def _versions(rows: list[StoredRow], log: int, blocks: Blocks, most: int) -> tuple[UInts, UInts, bool]:
     """Versions of its row before and after each block, in our log of this number; and whether all are within *most*."""
-    now = [row.version(log) for row in rows]
+    now = [row.own_count if row.own_log == log else row.version(log) for row in rows]
     sizes = list(map(sub, blocks.firsts[1:], blocks.firsts))
     if len(sizes) == len(rows):  # one block each, in their order
         before, after = now, list(map(add, now, sizes))

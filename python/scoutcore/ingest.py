@@ -200,7 +200,7 @@ def encode_data(data: object) -> bytes:
         text = bytes(data) if isinstance(data, msgspec.Raw) else encode_json(data)
     except (TypeError, ValueError, RecursionError) as problem:
         raise ReportError(f"data is not a JSON value: {problem}") from None
-    if b"null" in text and has_non_finite(data):
+    if text.find(b"null") >= 0 and has_non_finite(data):
         raise ReportError("data has a number that JSON cannot say (NaN or infinity)")
     ndjson.check_text(text)  # a Raw may stand inside, too
     return text

@@ -32,7 +32,7 @@ Rank = tuple[int, int, bytes, int, int]
 class StoredRow:
     """One row: its names, the keys that each commit needs, and its record as it is stored."""
 
-    __slots__ = ("record", "report", "scout", "suffix", "troop", "uid", "view_key", "wire_key")
+    __slots__ = ("own_count", "own_log", "record", "report", "scout", "suffix", "troop", "uid", "view_key", "wire_key")
 
     def __init__(self, troop: int, uid: str, scout: int, report: str) -> None:
         self.troop = troop
@@ -44,11 +44,19 @@ class StoredRow:
         self.wire_key = keys.sensor_key(uid, scout, report).encode()
         self.record = b""
         """Empty as long as it has none."""
+        self.own_log = -1
+        """See :meth:`version`."""
+        self.own_count = 0
 
     def version(self, log: int) -> int:
-        """How many points of the row our own log of this number has."""
-        own = decode_version(self.record) if self.record else None
-        return own.own_count if own and own.own_log == log + 1 else 0
+        """How many points of the row our own log of this number has: ``own_count``, where ``own_log`` is that number.
+
+        Whoever writes in our own log keeps that count, as the record does; it is read from there once.
+        """
+        if self.own_log != log:
+            own = decode_version(self.record) if self.record else None
+            self.own_log, self.own_count = log, own.own_count if own and own.own_log == log + 1 else 0
+        return self.own_count
 
     def load(self, logs: Logs) -> Row:
         """The row with its record unpacked."""

@@ -18,7 +18,7 @@ from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.watch import Synced
 from tests.database.child import run
 from tests.database.compare import assert_shows
-from tests.database.logs import content_of
+from tests.database.logs import changes_of, content_of
 from tests.database.test_store import Refusing
 from tests.waiting import wait_until
 
@@ -36,6 +36,31 @@ def test_a_report(disk: Database) -> None:
     disk.report(1, 1, "temp", 3)
     assert [point.data for point in disk.history(1, 1, "temp")] == [1, 3]
     assert_shows(disk, content_of(disk))
+
+
+def test_versions_go_on_where_they_stood(disk: Database, path: Path) -> None:
+    """Of a row in our log, whether written one by one or in batches, after a failed write and after opening again."""
+
+    def write(db: Database) -> None:
+        db.report(1, 1, "temp", 1)
+        db.ingest([{"troop": 1, "scout": scout, "report": "temp", "data": 2} for scout in (1, 2, 1)])
+        db.report(1, 2, "temp", 3)
+
+    write(disk)
+    for lost in (lambda: disk.report(1, 1, "temp", 4), lambda: write(disk)):
+        break_next_write(disk)
+        with pytest.raises(StorageError):
+            lost()
+    write(disk)
+    disk.close()
+    with scoutcore.open(path) as again:
+        write(again)
+        versions: dict[str, int] = {}
+        for change in changes_of(again, again._logs.own):
+            if change.subset == "sensor":
+                assert change.from_ == versions.get(change.key, 0)
+                versions[change.key] = change.to
+        assert sorted(versions.values()) == [6, 9]
 
 
 def test_metadata_and_ids(disk: Database) -> None:

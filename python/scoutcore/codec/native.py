@@ -588,19 +588,22 @@ def add_point(
     """See :func:`scoutcore.codec.reference.add_point`."""
     if not 0 <= write_time <= INT64_MAX:
         raise error(Status.TIME, 0, encoding=True)
-    sizes = len(key), len(suffix), len(record), len(data)
-    room = sizes[0] + 2 * sizes[1] + sizes[2] + 3 * sizes[3] + 4500
+    key_len, suffix_len, record_len, data_len = len(key), len(suffix), len(record), len(data)
+    room = key_len + 2 * suffix_len + record_len + 3 * data_len + 4500
     out, at, deferred = _new_uncleared("uint8_t[]", room), ffi.new("size_t[2]"), ffi.new("uint8_t *")
+    change, version, after = versions
+    boot, ms = clock or (0, 0)
     try:
-        fields = _POINT.pack(write_time, t, clock is not None, *(clock or (0, 0)), *versions)
+        fields = _POINT.pack(write_time, t, clock is not None, boot, ms, change, version, after)
     except struct.error as problem:
         raise OverflowError(str(problem)) from None
-    point = ffi.from_buffer("sc_point *", fields)
-    status = lib.sc_point_add(
-        *(point, key, sizes[0], data, sizes[3]),
-        *(suffix, sizes[1], record, sizes[2], uuids, len(uuids) // UUID_BYTES, newest, log),
-        *(deferred, out, room, at + 1, at),
+    point, logs = ffi.from_buffer("sc_point *", fields), len(uuids) // UUID_BYTES
+    # fmt: off
+    status = lib.sc_point_add(  # without a tuple of what belongs together: each takes longer than C
+        point, key, key_len, data, data_len, suffix, suffix_len, record, record_len, uuids, logs, newest, log,
+        deferred, out, room, at + 1, at,
     )
+    # fmt: on
     if status:
         raise error(status, 0, encoding=status != Status.RECORD)
     frame, items = _to_added(ffi.buffer(out, at[0]))
@@ -642,7 +645,9 @@ def scan_reports(chunk: bytes) -> Reports:
     keys: Iterable[str | None]
     kinds, ids, uids, keys = columns["troop_kinds"], repeat(None), repeat(None), repeat(None)
     troops = cut(chunk, columns["troop_starts"], columns["troop_ends"])
-    if lib.SC_TROOP_ID in kinds:
+    if kinds.count(lib.SC_TROOP_ID) == len(kinds):
+        ids = map(int, troops)
+    elif lib.SC_TROOP_ID in kinds:
         ids = [int(text) if kind == lib.SC_TROOP_ID else None for kind, text in zip(kinds, troops, strict=True)]
     if lib.SC_TROOP_UID in kinds:
         uids = [text.decode() if kind == lib.SC_TROOP_UID else None for kind, text in zip(kinds, troops, strict=True)]
