@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import IO, Any, AnyStr, Final, TypeVar
 
 import click
 
@@ -24,7 +24,7 @@ NOBODY_READS: Final = 141
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_MAX_KEY: Final = 4096
+_MAX_SECRET: Final = 4096
 UNITS: Final = {
     "ms": 1_000,
     "s": 1_000_000,
@@ -84,11 +84,22 @@ def unset_option(command: _Command) -> _Command:
     return click.option("--unset", metavar="NAME", multiple=True, help="Remove a field; may be repeated.")(command)
 
 
+def read_secret(file: IO[AnyStr]) -> AnyStr:
+    """All of a file with a key or a secret: cut, it would be another one."""
+    text = file.read(_MAX_SECRET + 1)
+    if len(text) > _MAX_SECRET:
+        raise click.BadParameter(f"it is longer than {_MAX_SECRET} characters: that is no secret")
+    return text
+
+
 def key_file_option(text: str, *, required: bool = False) -> Callable[[_Command], _Command]:
     """The option that names a file with a troop key; on the command line everyone on the machine could see it."""
 
     def read(_ctx: click.Context, _param: click.Parameter, file: Any) -> str | None:
-        return None if file is None else str(file.read(_MAX_KEY)).strip()
+        if file is None:
+            return None
+        with file:
+            return str(read_secret(file)).strip()
 
     return click.option(
         "--key-file", "key", type=click.File(), metavar="FILE", callback=read, required=required, help=text

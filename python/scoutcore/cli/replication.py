@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import click
 
 import scoutcore
-from scoutcore.cli.arguments import REJECTED, database_argument, json_option, open_database
+from scoutcore.cli.arguments import REJECTED, database_argument, json_option, open_database, read_secret
 from scoutcore.cli.output import console, fields_text, printable, say, utc, write_line
 from scoutcore.database import Database
 from scoutcore.errors import SyncError
@@ -39,7 +39,6 @@ from scoutcore.watch import Synced, Watch
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _POLL: Final = 0.1
 _SECRET_VARIABLE: Final = "SCOUTCORE_SECRET"  # noqa: S105
-_MAX_SECRET: Final = 4096
 
 
 def _secret_option(command: _Command) -> _Command:
@@ -48,7 +47,7 @@ def _secret_option(command: _Command) -> _Command:
             text = os.environb.get(_SECRET_VARIABLE.encode())
         else:
             with path.open("rb") as file:
-                text = file.read(_MAX_SECRET)
+                text = read_secret(file)
         return None if text is None else text.strip()
 
     return click.option(
