@@ -8,11 +8,13 @@ a line with what that returned. At the end of its input it prints its peak memor
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from threading import Event, Thread
 from typing import Any
 
@@ -46,6 +48,11 @@ class Serving:
         self.begin(name, *arguments)
         return self.result()
 
+    def cpu(self) -> float:
+        """Seconds of CPU that it has taken."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def __enter__(self) -> Serving:
         return self
 
@@ -63,6 +70,16 @@ def ingest_series(db: scoutcore.Database, series: int) -> int:
         b'{"troop":1,"scout":%d,"report":"report%d","data":{"value":%d},"t":%d}\n'
         % (one % series // 5 + 1, one % 5, one, 1_700_000_000_000 + one)
         for one in range(10 * series)
+    )
+    return db.ingest(b"".join(lines)).accepted
+
+
+def ingest_texts(db: scoutcore.Database, count: int, size: int) -> int:
+    """*count* reports of *size* bytes that nothing makes shorter."""
+    lines = (
+        b'{"troop":1,"scout":%d,"report":"text","data":"%b","t":%d}\n'
+        % (one % 100, token_hex(size // 2).encode(), 1_700_000_000_000 + one)
+        for one in range(count)
     )
     return db.ingest(b"".join(lines)).accepted
 
@@ -127,6 +144,11 @@ def _load(batch: int) -> Iterator[bytes]:
             for one in range(number, number + batch)
         )
         number += batch
+
+
+def peak(db: scoutcore.Database) -> int:
+    """The most KiB of memory that it has held so far."""
+    return peak_kib()
 
 
 def main() -> None:

@@ -35,17 +35,20 @@ class Cursor:
         after: the last change read.
     """
 
-    def __init__(self, logs: Logs, log: Log, directory: Path | None, after: int) -> None:
+    def __init__(self, logs: Logs, log: Log, directory: Path | None, after: int, ahead_bytes: int = _RUN_BYTES) -> None:
         """Begin behind change *after*; nothing is read yet.
 
         Args:
             logs, log: of them only what is stored counts: they may be those of before a failed write.
             directory: where all changes files are, ``changes/`` of the database; None in memory.
+            ahead_bytes: about so much is read at a time, and kept until it was given.
         """
         self.after = after
+        self._ahead_bytes = ahead_bytes
         self._logs = logs
         self._log = log
-        self._files = _Files(directory / str(uuids.UUID(bytes=log.uuid)), log.uuid) if directory else None
+        name = str(uuids.UUID(bytes=log.uuid))
+        self._files = _Files(directory / name, log.uuid, ahead_bytes) if directory else None
         self._frames = b""
         self._ends: UInts = array("I")
         """Where the frames that were read ahead end."""
@@ -60,7 +63,7 @@ class Cursor:
             max_bytes: where more than one change is given, they have no more bytes.
 
         Returns:
-            some changes, about a MiB of them at most; ``(b"", after)`` only where *after* is *upto* or more.
+            some changes, about *ahead_bytes* of them at most; ``(b"", after)`` only where *after* is *upto* or more.
 
         Raises:
             NotFoundError: the next change is not here: it was dropped.
@@ -76,7 +79,10 @@ class Cursor:
         stop = min(stop, self._next + upto - self.after)
         self.after += stop - self._next
         self._next = stop
-        return self._frames[begin : self._ends[stop - 1]], self.after
+        found = self._frames[begin : self._ends[stop - 1]]
+        if stop == len(self._ends):
+            self._frames, self._ends, self._next = b"", array("I"), 0
+        return found, self.after
 
     def close(self) -> None:
         """Close the file that is open, if any; reading on opens it again."""
@@ -103,7 +109,7 @@ class Cursor:
         parts: list[bytes] = []
         size, last = 0, self.after
         for first, chunk_last, _, frames in self._logs.chunks(self._log, last + 1):
-            if first != last + 1 or first > upto or size >= _RUN_BYTES:
+            if first != last + 1 or first > upto or size >= self._ahead_bytes:
                 break
             parts.append(frames)
             size += len(frames)
@@ -143,8 +149,9 @@ def changes_of(
 class _Files:
     """A log's changes files, read forward in whole intervals, each compared with its check."""
 
-    def __init__(self, directory: Path, uuid: bytes) -> None:
+    def __init__(self, directory: Path, uuid: bytes, run_bytes: int) -> None:
         self._directory = directory
+        self._run_bytes = run_bytes
         self._uuid = uuid
         self._file: BinaryIO | None = None
         self._first = 0
@@ -192,7 +199,7 @@ class _Files:
         limit = os.fstat(handle).st_size
         if self._first == packed.file:
             limit = min(limit, packed.size)  # it may have lost its end
-        size = _RUN_BYTES
+        size = self._run_bytes
         while self._offset < limit:
             data = os.pread(handle, min(size, limit - self._offset), self._offset)
             try:

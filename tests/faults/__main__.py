@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from tests.faults import damage, garbage, offline, peers, power, retired, schedules, writes
+from tests.faults import damage, garbage, offline, power, retired, schedules, writes
 
 Part = Iterator[tuple["Counter[str]", list[str]]]
 """What was seen since the last, and what went wrong."""
@@ -31,7 +31,6 @@ CAMPAIGNS: dict[str, tuple[str, int, Callable[[argparse.Namespace], Part]]] = {
         lambda wanted: damage.bits(wanted.count, wanted.seed),
     ),
     "missing": ("files removed, alone and in pairs: all of them", 1, lambda _: damage.missing()),
-    "peers": ("peers that mean no good, at once", 990, lambda wanted: peers.campaign(wanted.count)),
     "garbage": ("MiB of garbage into each decoder", 1024, lambda wanted: garbage.campaign(wanted.count)),
     "offline": ("readings of thirty days without a peer", 10_000_000, lambda wanted: offline.campaign(wanted.count)),
     "retired": ("logs of one database that have ended", 10_000, lambda wanted: retired.campaign(wanted.count)),

@@ -128,6 +128,7 @@ def test_at_every_call(
         assert process.wait(60) == 0
     assert outcomes[-1] == 0
     assert len(outcomes) > 1
+    print(f"{name}: {len(outcomes) - 1} kills")
     assert set(outcomes[:-1]) == {signal.SIGKILL}
 
 

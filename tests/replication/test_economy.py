@@ -166,7 +166,7 @@ def carry(one: Database, other: Database, limit: int, side: int) -> tuple[list[S
 @pytest.mark.parametrize("side", [0, 1])
 def test_after_a_cut_anywhere_one_batch_comes_again(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = 400 // 30  # no change here has less than 30 bytes
-    monkeypatch.setattr("scoutcore.replication.session._PIECE", 400)
+    monkeypatch.setattr("scoutcore.replication.session.PIECE_BYTES", 400)
     source = first(60)
     sender = replica_of(source)
     _, whole = carry(*((source, new()) if side == 0 else (new(), source)), 1 << 40, side)

@@ -64,8 +64,9 @@ def stream_of(db: Database) -> bytes:
     out = b""
     for log, held in replica.heads().items():
         cursor = replica.cursor(log, held.base)
+        out += MARKER + log
         while cursor.after < held.last:
-            out += MARKER + log + cursor.read(held.last, 1 << 20)[0]
+            out += cursor.read(held.last, 1 << 20)[0]
         cursor.close()
     return out
 

@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 import tracemalloc
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -90,7 +90,7 @@ def test_a_peer_may_bring_so_much(limits: Limits, reason: str) -> None:
 
 def test_limits_count_over_all_that_a_peer_brings(monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the pieces are."""
-    monkeypatch.setattr("scoutcore.replication.session._PIECE", 1)
+    monkeypatch.setattr("scoutcore.replication.session.PIECE_BYTES", 1)
     one, other = new(), mesh(5)
     wire = Wire(one, other, Options(limits=Limits(logs=4)), Options()).run()
     assert wire.of(0, Ended)[0].error == "more than 4 new logs from one peer"
@@ -175,6 +175,30 @@ def test_a_peer_costs_little_memory() -> None:
         tracemalloc.stop()
     # asyncio's reader holds up to twice its limit.
     assert peak + 3 * BUFFER_BYTES < 16 * MIB
+
+
+def test_frames_that_many_peers_begin_do_not_fill_the_memory() -> None:
+    """Whoever goes on with a long one is thrown out; the short ones of others come through."""
+    with new() as db:
+        sessions = [opened(db) for _ in range(30)]
+        for session in sessions:
+            session.receive(b"\x80\x80\x80\x02\x01")
+            for _ in range(MAX_FRAME // MIB - 1):
+                session.receive(bytes(MIB))
+        kept = [session for session in sessions if not session.ended]
+        assert 15 < len(kept) < 30
+        assert sum(len(session._pending) for session in sessions) <= 66 * MIB
+        reasons = [e.error for s in sessions for e in s.events() if isinstance(e, Ended)]
+        assert len(reasons) == 30 - len(kept)
+        assert all("bytes of frames that have not come whole" in str(reason) for reason in reasons)
+        good = opened(db)
+        data = messages.encode(Have(heads=[])) + changes(b"\xcd" * 16, 1, [1], "A" * 16)
+        for byte in data:
+            good.receive(bytes([byte]))
+        assert logs(db)["cd" * 16] == (0, 1)
+        for session in kept:
+            session.lost()
+        assert replica_of(db).count_parts(0) == 0
 
 
 def test_a_peer_tells_of_so_many_logs() -> None:
@@ -281,8 +305,8 @@ def test_metadata_that_cannot_be_read_is_refused(value: bytes) -> None:
 # --- over sockets -----------------------------------------------------------------------------------------------------
 
 
-def served(db: Database, timing: Timing) -> Server:
-    return Server(db, ["tcp://127.0.0.1:0"], Options(live=True), timing=timing)
+def served(db: Database, timing: Timing | None = None, **options: int) -> Server:
+    return Server(db, ["tcp://127.0.0.1:0"], Options(live=True), timing=timing, **options)
 
 
 def connected(server: Server) -> socket.socket:
@@ -316,11 +340,7 @@ def test_who_does_not_introduce_himself_is_dropped(drip: bytes) -> None:
 
 def test_who_falls_silent_is_dropped() -> None:
     with new() as db, served(db, Timing(silence=0.3, keep_alive=0.1)) as server, connected(server) as peer:
-        session = Session(replica_of(new()), Options(live=True), initiator=True)
-        peer.sendall(session.output())
-        while not any(isinstance(event, InSync) for event in session.events()):
-            session.receive(peer.recv(65_536))
-            peer.sendall(session.output())
+        introduce(peer)
         read_off(peer)
         assert "nothing was heard" in str(ended(server).error)
 
@@ -356,11 +376,42 @@ def _keep_alive(peer: socket.socket) -> None:
             time.sleep(0.05)
 
 
+def introduce(peer: socket.socket) -> None:
+    """Until it is known who he is, and he has what is here."""
+    session = Session(replica_of(new()), Options(live=True), initiator=True)
+    peer.sendall(session.output())
+    while not any(isinstance(event, InSync) for event in session.events()):
+        session.receive(peer.recv(65_536))
+        peer.sendall(session.output())
+
+
+def assert_thrown_out(peer: socket.socket) -> None:
+    with suppress(ConnectionResetError):
+        read_off(peer)
+
+
 def test_so_many_peers_are_served_at_once() -> None:
-    with new() as db, Server(db, ["tcp://127.0.0.1:0"], Options(), max_peers=2) as server:
-        peers = [connected(server) for _ in range(2)]
-        assert all(peer.recv(1) for peer in peers)
-        with connected(server) as third, suppress(ConnectionResetError):
-            assert third.recv(1) == b""
-        for peer in peers:
-            peer.close()
+    with (
+        new() as db,
+        Server(db, ["tcp://127.0.0.1:0"], Options(live=True), max_peers=2) as server,
+        ExitStack() as stack,
+    ):
+        for _ in range(2):
+            introduce(stack.enter_context(connected(server)))
+        assert_thrown_out(stack.enter_context(connected(server)))
+        assert server.peers == 2
+
+
+def test_strangers_keep_nobody_out() -> None:
+    """Where there is no room, who has longest not said who he is makes some."""
+    with (
+        new() as db,
+        Server(db, ["tcp://127.0.0.1:0"], Options(live=True), max_peers=2) as server,
+        ExitStack() as stack,
+    ):
+        stranger, first = (stack.enter_context(connected(server)) for _ in range(2))
+        assert stranger.recv(1)
+        introduce(first)
+        introduce(stack.enter_context(connected(server)))
+        assert_thrown_out(stranger)
+        assert server.peers == 2

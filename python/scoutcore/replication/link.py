@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from scoutcore.replication.replica import MIB, Replica
 from scoutcore.replication.session import Connected, Ended, Event, Options, Session
@@ -15,7 +17,12 @@ from scoutcore.replication.session import Connected, Ended, Event, Options, Sess
 T = TypeVar("T")
 
 BUFFER_BYTES: Final = 1 * MIB
-"""What is kept of what has come and was not taken yet, and of what goes out and was not taken by the peer: each."""
+"""Twice as much is kept of what has come and was not looked at."""
+_OUT_BYTES: Final = 64 * 1024
+"""While more of what goes out was not taken by the peer, nothing is added to it."""
+_FREE_SECONDS: Final = 1.0
+_IDLE_SHARE: Final = 0.1
+"""What a peer says that brings nothing new may take so much CPU time; then this part of a core."""
 _FAREWELL: Final = 2.0
 """Seconds that the peer has to read our last words."""
 
@@ -32,6 +39,29 @@ class Timing:
     """After so long without anything to say it is told that we are here."""
 
 
+class _Bell:
+    """Wakes what waits in an event loop, from any thread: a thousand links with one call of the loop, not with each."""
+
+    def __init__(self) -> None:
+        self._wanted: deque[asyncio.Event] = deque()
+        self._rung = False
+
+    def ring(self, loop: asyncio.AbstractEventLoop, wanted: asyncio.Event) -> None:
+        self._wanted.append(wanted)
+        if not self._rung:
+            self._rung = True
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._answer)
+
+    def _answer(self) -> None:
+        self._rung = False  # first: who finds it rung has added his before
+        while self._wanted:
+            self._wanted.popleft().set()
+
+
+_bells: WeakKeyDictionary[asyncio.AbstractEventLoop, _Bell] = WeakKeyDictionary()
+
+
 class Link:
     """One session and the streams that carry it."""
 
@@ -46,11 +76,16 @@ class Link:
     ) -> None:
         """Make the session; *told* is called with what happens, by the event loop's thread."""
         self._loop = asyncio.get_running_loop()
+        self._bell = _bells.setdefault(self._loop, _Bell())
         self._wanted = asyncio.Event()
         """There may be something to send."""
         self._sent = asyncio.Event()
         """Something was sent since it was looked at."""
         self._turn = asyncio.Lock()
+        self._asked = False
+        """What there is to send was asked for, and is not looked at yet: it will be all that there is."""
+        self._idle = 0.0
+        """Seconds of CPU that went into what brought nothing new."""
         self._told = told
         self._timing = timing or Timing()
         self._ended = Ended("it was not begun")
@@ -58,8 +93,19 @@ class Link:
         self.session = Session(replica, options, initiator=initiator, wake=self._wake)
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._wanted.set)
+        if not self._asked and not self._wanted.is_set():
+            self._bell.ring(self._loop, self._wanted)
+
+    def _output(self) -> bytes:
+        self._asked = False
+        return self.session.output()
+
+    def _receive_some(self, data: bytes) -> float:
+        """Let the session receive *data*; the seconds of CPU that went into what of it brought nothing new."""
+        session = self.session
+        before, begun = session.new_bytes, time.thread_time()
+        session.receive(data)
+        return (time.thread_time() - begun) * max(1 - (session.new_bytes - before) / len(data), 0.0)
 
     async def _call(self, call: Callable[..., T], *args: Any) -> T:
         """Run a call of the session in a worker thread: it may wait for the disk."""
@@ -74,7 +120,7 @@ class Link:
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Ended:
         """Run the session to its end, and close the streams; cancelled, it says good-bye."""
-        writer.transport.set_write_buffer_limits(high=BUFFER_BYTES)
+        writer.transport.set_write_buffer_limits(high=_OUT_BYTES)
         receiving = asyncio.create_task(self._receive(reader))
         sending = asyncio.create_task(self._send(writer))
         try:
@@ -118,8 +164,11 @@ class Link:
             if not data:
                 await self._call(session.lost)
                 break
-            await self._call(session.receive, data)
+            idle = await self._call(self._receive_some, data)
             self._wanted.set()
+            self._idle += idle
+            if self._idle > _FREE_SECONDS and not session.ended:
+                await asyncio.sleep(idle / _IDLE_SHARE)
             while session.crowded and not session.ended:
                 self._sent.clear()
                 await self._sent.wait()
@@ -129,12 +178,15 @@ class Link:
         said = time.monotonic()
         while True:
             self._wanted.clear()
-            data = await self._call(session.output)
+            self._asked = True
+            data = await self._call(self._output)
             self._sent.set()
             if data:
                 try:
                     writer.write(data)
-                    await asyncio.wait_for(writer.drain(), timing.silence)
+                    del data  # what the peer has not taken is kept once
+                    if writer.transport.get_write_buffer_size():
+                        await asyncio.wait_for(writer.drain(), timing.silence)
                 except asyncio.TimeoutError:
                     await self._call(session.lost, "the peer takes nothing any more")
                     writer.transport.abort()
@@ -143,14 +195,18 @@ class Link:
                     await self._call(session.lost, f"the connection was lost: {problem.strerror or problem}")
                     return
                 said = time.monotonic()
-                continue
-            if session.ended:
+                if session.ended or session.more:
+                    continue
+            elif session.ended:
                 return
             due = said + timing.keep_alive
             if session.waiting is not None:
                 due = min(due, session.waiting)
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), max(due - time.monotonic(), 0.001))
+            alarm = self._loop.call_later(max(due - time.monotonic(), 0.001), self._wanted.set)
+            try:
+                await self._wanted.wait()
+            finally:
+                alarm.cancel()
             if time.monotonic() >= said + timing.keep_alive:
                 await self._call(session.keep_alive)
 

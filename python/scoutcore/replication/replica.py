@@ -30,6 +30,8 @@ from scoutcore.source import Cursor
 from scoutcore.troops import scout_of, troop_of
 
 MIB: Final = 1024 * 1024
+PIECE_BYTES: Final = 256 * 1024
+"""About so many bytes are given to a peer at a time, and so many read ahead for it."""
 _MAX_TOLD: Final = 262_144
 """Points that watchers are told of one commit: where more arrive at once, they have lagged."""
 
@@ -187,6 +189,7 @@ class Replica:
         self._chains: dict[bytes, Chain] = {}
         self._sessions: list[Waker] = []
         self._splits = 0
+        self._parts = 0
         database._listeners = (*database._listeners, self)
         with database._between_commits():
             for log in self._logs.by_number:
@@ -221,6 +224,12 @@ class Replica:
         with self._told:
             if session in self._sessions:
                 self._sessions.remove(session)
+
+    def count_parts(self, more: int) -> int:
+        """So many bytes *more* are kept of frames that have not come whole; returns how many that is, of all peers."""
+        with self._told:
+            self._parts += more
+            return self._parts
 
     def publish(self) -> None:
         """Make what was stored safe against power loss: only that is sent or acknowledged.
@@ -298,7 +307,7 @@ class Replica:
 
     def cursor(self, log: bytes, after: int) -> Cursor:
         """A cursor that reads a log from behind a change on."""
-        return Cursor(self._logs, self._logs.get(log), self._changes, after)
+        return Cursor(self._logs, self._logs.get(log), self._changes, after, PIECE_BYTES)
 
     def frame(self, log: bytes, change: int) -> bytes:
         """The frame of one change; raises as :meth:`Cursor.read`."""
@@ -391,7 +400,7 @@ class Replica:
         """Add changes to copies of logs and merge them, all in one commit; what is here already is compared.
 
         Returns:
-            how many changes are new.
+            how many changes are new; *quota* counts their bytes.
 
         Raises:
             ProtocolError: what came cannot be, or is more than *quota* allows; nothing of it was applied.
@@ -400,7 +409,6 @@ class Replica:
             CorruptError: what is here cannot be read.
         """
         self.check_disk(quota.limits)
-        size = sum(len(run.frames) for run in runs)
         uids: set[str] = set()
         for run in runs:
             self._check(run, uids)
@@ -410,9 +418,10 @@ class Replica:
             prepared, heads = self._prepare(runs)
             if not prepared:
                 return 0
+            size = sum(len(run.frames) for run in prepared)
             try:
                 logs, troops = self._database._submit(
-                    lambda commit, prepared=prepared, heads=heads: self._add(  # type: ignore[misc]
+                    lambda commit, prepared=prepared, heads=heads, size=size: self._add(  # type: ignore[misc]
                         commit, prepared, heads, uids, size, quota
                     )
                 )

@@ -13,6 +13,7 @@ from typing import Final
 from scoutcore.database import Database
 from scoutcore.errors import SyncError
 from scoutcore.replication import tcp
+from scoutcore.replication.door import Door
 from scoutcore.replication.handle import Handle
 from scoutcore.replication.link import Link, Timing
 from scoutcore.replication.replica import replica_of
@@ -31,6 +32,15 @@ class Told:
     peer: str
     """Where it is."""
     event: Event
+
+
+@dataclass
+class _Peer:
+    """Somebody who is connected."""
+
+    transport: asyncio.WriteTransport
+    link: Link | None = None
+    """None: it is not his turn yet."""
 
 
 class Server(Handle[Told]):
@@ -61,7 +71,9 @@ class Server(Handle[Told]):
             tcp.check_listener(address, tls, options.secret)
             if address.tls:
                 (tls or Tls()).context(server=True)
-        self._peers: set[asyncio.Task[None]] = set()
+        self._peers: dict[asyncio.Task[None], _Peer] = {}
+        """In the order in which they came."""
+        self._door = Door()
         self._ready = Flag()
         self._begin(self._work)
         self._ready.wait()
@@ -101,23 +113,43 @@ class Server(Handle[Told]):
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if len(self._peers) >= self._max_peers:
-            writer.transport.abort()
+        transport = writer.transport
+        if len(self._peers) >= self._max_peers and not self._make_room():
+            transport.abort()
             return
-        self._peers.add(task)
+        one = self._peers[task] = _Peer(transport)
         where = writer.get_extra_info("peername")
-        peer = f"{where[0]}:{where[1]}" if where else "a peer"
+        host, peer = (str(where[0]), f"{where[0]}:{where[1]}") if where else ("", "a peer")
         try:
             with suppress(asyncio.CancelledError):
-                link = Link(
+                transport.pause_reading()  # type: ignore[attr-defined]
+                await self._door.enter(host)
+                transport.resume_reading()  # type: ignore[attr-defined]
+                one.link = Link(
                     self._replica,
                     self._options,
                     initiator=False,
                     told=lambda event: self._tell(Told(peer, event)),
                     timing=self._timing,
                 )
-                await link.run(reader, writer)
+                ended = await one.link.run(reader, writer)
+                if ended.error and not (ended.lost and one.link.connected):
+                    self._door.thrown_out(host)
         except Exception:
             _log.exception("the session with %s failed", peer)
         finally:
-            self._peers.discard(task)
+            transport.abort()
+            self._peers.pop(task, None)
+
+    def _make_room(self) -> bool:
+        """Throw out who has been here longest without an introduction; False: all have introduced themselves."""
+        for task, one in self._peers.items():
+            if one.link is None:
+                task.cancel()
+            elif one.link.connected:
+                continue
+            else:
+                one.transport.abort()
+            del self._peers[task]
+            return True
+        return False

@@ -45,17 +45,20 @@ from scoutcore.replication.messages import (
     Synced,
     mac_of,
 )
-from scoutcore.replication.replica import MIB, ForkError, Limits, Quota, Replica, Run, name
+from scoutcore.replication.replica import MIB, PIECE_BYTES, ForkError, Limits, Quota, Replica, Run, name
 from scoutcore.source import Cursor
 
 MIN_SECRET: Final = 16
-_PIECE: Final = 256 * 1024
-"""About so many bytes are given at a time."""
 _ACK_BYTES: Final = 8 * MIB
 _ACK_SECONDS: Final = 0.1
 """What was received is acknowledged after so much, or so long."""
 _MAX_CLAIMS: Final = 20_000
 """Logs of which a peer may say what it has: what is kept of each stays in memory for as long as the session lasts."""
+
+
+_SMALL_PART: Final = 64 * 1024
+_MAX_PARTS: Final = 64 * MIB
+"""While there is more of frames that have not come whole, of all peers, no longer ones than the small go on."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +186,14 @@ class Session:
         self._state: _State = "hello"
         self._events: list[Event] = []
         self._out: list[bytes] = []
+        self.more = False
+        """Whether :meth:`output` has more at once than it gave the last time."""
         self._pending = bytearray()
         """The beginning of a frame that has not come whole."""
         self._whole = 0
         """How long it is, as far as it says already."""
+        self._parts = 0
+        """How much of it the replica knows of."""
         self._received_bytes = 0
         self._peer = Hello((0, 0), "")
         self._peer_own: bytes | None = None
@@ -241,6 +248,11 @@ class Session:
         return self._state not in ("hello", "auth")
 
     @property
+    def new_bytes(self) -> int:
+        """How much was received that was new here."""
+        return self._quota.bytes
+
+    @property
     def waiting(self) -> float | None:
         """When :meth:`output` has something even if nothing happens, by ``now``."""
         return None if self._owed_since is None else self._owed_since + _ACK_SECONDS
@@ -248,7 +260,7 @@ class Session:
     @property
     def crowded(self) -> bool:
         """Whether answers wait to be sent: then nothing more is to be received."""
-        return sum(map(len, self._out)) > _PIECE
+        return sum(map(len, self._out)) > PIECE_BYTES
 
     def receive(self, data: bytes) -> None:
         """Take what has come, cut anywhere; what is wrong ends the session, and is said to the peer."""
@@ -262,6 +274,7 @@ class Session:
             if self._pending:
                 self._pending += data
                 if len(self._pending) < self._whole:
+                    self._count_parts()
                     return
                 data = bytes(self._pending)
             self._take(data)
@@ -273,8 +286,10 @@ class Session:
         try:
             if self._state != "ended":
                 self._check_splits()
-            if self._state == "open" and not self.crowded:
+            self.more = self.crowded
+            if self._state == "open" and not self.more:
                 self._go_on()
+                self.more = bool(self._behind)
         except Error as problem:
             self._fail(problem)
         out, self._out = b"".join(self._out), []
@@ -318,16 +333,21 @@ class Session:
     def published(self, logs: Iterable[bytes]) -> None:
         """See :class:`Waker`."""
         self._grown.update(dict.fromkeys(logs))
-        self._wake()
+        self._wake_if_live()
 
     def stored(self) -> None:
         """See :class:`Waker`."""
-        self._wake()
+        self._wake_if_live()
 
     def closing(self) -> None:
         """See :class:`Waker`."""
         self._closing = True
         self._wake()
+
+    def _wake_if_live(self) -> None:
+        """Only a live session has anything to say of what is new: a thousand others sleep on."""
+        if self._state == "open" and self._live:
+            self._wake()
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
@@ -348,6 +368,7 @@ class Session:
             if theirs.cursor:
                 theirs.cursor.close()
         self._pending.clear()
+        self._replica.count_parts(-self._parts)
         self._events += [self.progress, Ended(error, again, lost)]
 
     def _fail(self, problem: Error) -> None:
@@ -383,7 +404,8 @@ class Session:
         while self._grown:
             self._look_at(self._grown.popitem()[0])
         self._acknowledge()
-        if self._give():
+        self._give()
+        if self._behind:
             return
         if not self._said_synced and not self._apart:
             self._said_synced = True
@@ -452,10 +474,10 @@ class Session:
         else:
             self._seek_fork(log, theirs, max(held.origin, held.base), change)
 
-    def _give(self) -> bool:
-        """Give some changes; whether there were any."""
+    def _give(self) -> None:
+        """Give some changes of those that the peer lacks."""
         size = 0
-        while self._behind and size < _PIECE:
+        while self._behind and 2 * size < PIECE_BYTES:  # what is read at once is mostly a piece
             log = next(iter(self._behind))
             theirs = self._logs[log]
             held = self._replica.held(log)
@@ -471,7 +493,7 @@ class Session:
                 theirs.cursor = self._replica.cursor(log, theirs.sent)
                 self._log_out = None  # behind a uuid frame changes follow one another
             try:
-                frames, last = theirs.cursor.read(upto, _PIECE)
+                frames, last = theirs.cursor.read(upto, PIECE_BYTES)
             except NotFoundError as problem:
                 if self._replica.held(log).base <= theirs.sent:
                     raise
@@ -481,7 +503,6 @@ class Session:
             self._sent += last - theirs.sent
             size += len(frames)
             theirs.sent = theirs.given = last
-        return size > 0
 
     def _send(self, log: bytes, frames: bytes) -> None:
         if log != self._log_out:
@@ -588,6 +609,18 @@ class Session:
         length = read_length(self._pending, 0)
         # A length that cannot be is refused with the next byte.
         self._whole = sum(length) if length and length[0] <= MAX_FRAME else 0
+        self._count_parts()
+
+    def _count_parts(self) -> None:
+        """Keep frames that have not come whole from filling the memory, however many peers begin them."""
+        before, self._parts = self._parts, len(self._pending)
+        if self._parts == before:
+            return
+        parts = self._replica.count_parts(self._parts - before)
+        if self._parts > _SMALL_PART and parts > _MAX_PARTS:
+            raise ProtocolError(
+                f"{parts} bytes of frames that have not come whole, of all peers: the rest comes too late"
+            )
 
     def _keyframe(self, frame: bytes) -> None:
         if len(frame) != MARKER_BYTES or not frame.startswith(MARKER):

@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 from scoutcore.errors import InvalidError
 from scoutcore.replication.link import BUFFER_BYTES
 from scoutcore.replication.urls import Address
 
+_SERVED_BUFFER_BYTES: Final = 256 * 1024
+"""Less than ``BUFFER_BYTES``: a listener may have a thousand peers."""
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -83,7 +86,7 @@ async def listen(
     context = (tls or Tls()).context(server=True) if address.tls else None
     patience = handshake if context else None
     server = await asyncio.start_server(
-        serve, address.host, address.port, limit=BUFFER_BYTES, ssl=context, ssl_handshake_timeout=patience
+        serve, address.host, address.port, limit=_SERVED_BUFFER_BYTES, ssl=context, ssl_handshake_timeout=patience
     )
     port = server.sockets[0].getsockname()[1]
     return server, Address(address.host, port, address.tls)

@@ -1,0 +1,234 @@
+"""Peers that mean no good, on real sockets: what they get is little, and good ones sync beside them.
+
+How fast, and how much memory it takes, is measured by ``python -m bench.hostile``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+import scoutcore
+from scoutcore.log import is_rest
+from scoutcore.replication import door, link
+from scoutcore.replication.door import Door
+from scoutcore.replication.replica import PIECE_BYTES, replica_of
+from scoutcore.replication.server import Server
+from scoutcore.replication.session import Options, Session
+from tests.replication import hostile
+from tests.replication.wire import dump, new
+from tests.waiting import wait_until
+
+KEY = "k" * 32
+PATIENCE = 60.0
+
+
+@contextmanager
+def beside(server: Server, kind: str, count: int = 3) -> Iterator[Callable[[], int]]:
+    """So many of a kind, each again as soon as it is thrown out; calls tell how often they have connected."""
+    host, port = server.addresses[0].removeprefix("tcp://").split(":")
+    loop = asyncio.new_event_loop()
+    times = 0
+
+    def connected() -> None:
+        nonlocal times
+        times += 1
+
+    async def crowd() -> None:
+        await asyncio.gather(*(hostile.keep(host, int(port), hostile.KINDS[kind], connected) for _ in range(count)))
+
+    task = loop.create_task(crowd())
+
+    def run() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(task)
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: times >= count)
+        yield lambda: times
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join(PATIENCE)
+        loop.close()
+
+
+@pytest.mark.parametrize("kind", hostile.KINDS)
+def test_good_peers_sync_beside_bad_ones(kind: str) -> None:
+    with new() as db, new() as live, new() as late:
+        db.troops.create(key=KEY)
+        db.ingest([{"troop": 1, "scout": n % 7, "report": "temp", "data": "x" * 5000, "t": n} for n in range(200)])
+        with Server(db, ["tcp://127.0.0.1:0"], Options(live=True)) as server, beside(server, kind):
+            with live.sync(server.addresses[0], live=True) as sync:
+                sync.wait_synced(PATIENCE)
+                for number in range(20):
+                    db.report(1, 1, "live", number)
+                wait_until(lambda: len(list(live.history(1, 1, "live"))) == 20)
+            late.sync(server.addresses[0]).wait(PATIENCE)
+            points = [list(one.history(1, scout, "temp")) for one in (db, late) for scout in range(7)]
+            assert points[:7] == points[7:]
+            assert sum(map(len, points)) == 400
+
+
+def test_every_way_of_a_log_is_kept_whole() -> None:
+    """Whoever gives it another history each time gets it split each time, and good peers have all of them."""
+    with new() as db, new() as late:
+        db.troops.create(key=KEY)
+        hostile.forks.clear()
+        with Server(db, ["tcp://127.0.0.1:0"], Options(live=True)) as server, beside(server, "forking", 1):
+            wait_until(lambda: replica_of(db).splits >= 3)
+        with Server(db, ["tcp://127.0.0.1:0"], Options(live=True)) as server:
+            late.sync(server.addresses[0]).wait(PATIENCE)
+        assert dump(late) == dump(db)
+        rests = [log for log in db._logs.by_number if is_rest(log.uuid)]
+        assert len(rests) >= 3
+        readings = {point.data for troop in db.troops for point in db.history(troop.id, 1, "temp")}
+        assert set(range(1, hostile.LONG + 1)) <= readings, "what had the name first is still there"
+
+
+# --- what brings nothing new ------------------------------------------------------------------------------------------
+
+
+def test_what_brings_nothing_new_costs_who_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes that are here already, and questions; not what is new."""
+    ticks = iter(range(1000))
+    monkeypatch.setattr(time, "thread_time", lambda: float(next(ticks)))
+
+    async def costs() -> list[float]:
+        one = link.Link(replica_of(new()), Options(), initiator=False)
+        data = hostile.MARKER + hostile.FORKED + b"".join(hostile.change_frame(n, "x" * 1000) for n in range(1, 20))
+        ask = hostile.words(hostile.Have(ask=hostile.At(hostile.FORKED.hex(), 7)))
+        found = [one._receive_some(some) for some in (hostile.introduced(), data, data, ask)]
+        assert not one.session.ended
+        return found
+
+    _, new_data, again, asked = asyncio.run(costs())
+    assert new_data < 0.1
+    assert again == asked == 1.0
+
+
+def test_who_says_nothing_new_is_heard_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def slept(seconds: float, *result: Any) -> Any:
+        if seconds > 100:  # nobody else waits for so long
+            pauses.append(seconds)
+            seconds = 0.0
+        return await sleep(seconds, *result)
+
+    monkeypatch.setattr(link.asyncio, "sleep", slept)  # type: ignore[attr-defined]
+    monkeypatch.setattr(link, "_FREE_SECONDS", 0.0)
+    monkeypatch.setattr(link, "_IDLE_SHARE", 1e-9)
+    with new() as db:
+        db.troops.create(key=KEY)
+        db.report(1, 1, "temp", 1)
+        with Server(db, ["tcp://127.0.0.1:0"], Options(live=True)) as server, beside(server, "asking", 1):
+            wait_until(lambda: len(pauses) > 10)
+
+
+# --- who comes again and again ----------------------------------------------------------------------------------------
+
+
+def test_those_from_where_one_was_thrown_out_come_one_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "_PAUSE", 0.001)
+    monkeypatch.setattr(door, "_REMEMBERED", 0.01)
+    came: list[str] = []
+
+    async def enter(one: Door, host: str, name: str) -> None:
+        await one.enter(host)
+        came.append(name)
+
+    async def run() -> None:
+        one = Door()
+        await enter(one, "bad", "before")
+        one.thrown_out("bad")
+        waiting = [asyncio.create_task(enter(one, "bad", name)) for name in ("1", "2", "gone", "3", "4")]
+        await asyncio.sleep(0)
+        waiting[2].cancel()
+        await enter(one, "good", "another")
+        await asyncio.gather(*waiting, return_exceptions=True)
+        one.thrown_out("bad")
+        while one._queues:
+            await asyncio.sleep(0.001)
+        await enter(one, "bad", "after")
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert came[:2] == ["before", "another"]
+    assert [set(came[2:4]), set(came[4:6]), came[6:]] == [{"1", "4"}, {"2", "3"}, ["after"]]
+
+
+def test_of_so_many_addresses_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_MAX_ADDRESSES", 3)
+
+    async def run() -> int:
+        one = Door()
+        for number in range(10):
+            one.thrown_out(str(number))
+        return len(one._queues)
+
+    assert asyncio.run(run()) == 3
+
+
+def test_who_is_thrown_out_waits_at_the_door() -> None:
+    with (
+        new() as db,
+        new() as other,
+        Server(db, ["tcp://127.0.0.1:0"], Options(live=True)) as server,
+        beside(server, "noise", 2) as connected,
+    ):
+        wait_until(lambda: connected() >= 6)
+        assert list(server._door._queues) == ["127.0.0.1"]
+        other.sync(server.addresses[0]).wait(PATIENCE)
+
+
+# --- many of them -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("live", "woken"), [(True, True), (False, False)])
+def test_only_who_has_something_to_say_of_it_is_woken_by_what_is_new(live: bool, woken: bool) -> None:
+    wakes: list[bool] = []
+    with new() as db:
+        db.troops.create(key=KEY)
+        session = Session(replica_of(db), Options(live=True), initiator=False, wake=lambda: wakes.append(True))
+        db.report(1, 1, "temp", 1)
+        assert not wakes, "a stranger"
+        session.receive(hostile.introduced(live=live))
+        session.output()
+        wakes.clear()
+        db.report(1, 1, "temp", 2)
+        assert bool(wakes) is woken
+
+
+@pytest.mark.parametrize("where", ["memory", "disk", "packed"])
+def test_who_has_all_costs_nothing_that_was_read_for_him(where: str, tmp_path: Path) -> None:
+    with new() if where == "memory" else scoutcore.open(tmp_path / "db.scout", pack=False) as db:
+        db.troops.create(key=KEY)
+        for _ in range(20):
+            db.ingest([{"troop": 1, "scout": n, "report": "temp", "data": "x" * 1000, "t": n} for n in range(100)])
+        if where == "packed":
+            db.pack()
+        session = Session(replica_of(db), Options(), initiator=False)
+        session.receive(hostile.introduced(live=False))
+        pieces = [session.output()]
+        while session.more:
+            pieces.append(session.output())
+            for theirs in session._logs.values():
+                assert theirs.cursor is None or len(theirs.cursor._frames) < 2 * PIECE_BYTES
+        assert len(pieces) > 4
+        assert max(map(len, pieces)) < 2 * PIECE_BYTES
+        assert b"synced" in pieces[-1]
+        cursors = [theirs.cursor for theirs in session._logs.values() if theirs.cursor]
+        assert cursors
+        assert all(cursor._frames == b"" for cursor in cursors)
+        session.stop()
