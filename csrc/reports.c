@@ -4,6 +4,7 @@
 #define MAX_DEPTH 64
 #define LOW_BYTES UINT64_C(0x0101010101010101)
 #define HIGH_BITS UINT64_C(0x8080808080808080)
+#define SAFE_DIGITS 19 /* of a whole number: as many fit 64 bits, whatever they are */
 #define MAX_WHOLE_MS (INT64_MAX / 1000 - 1)
 
 enum member { TROOP = 1, UID = 2, KEY = 4, SCOUT = 8, REPORT = 16, DATA = 32, T = 64, BOOT = 128, MS = 256 };
@@ -33,15 +34,27 @@ static bool is_digit(const uint8_t *in, size_t end, size_t i)
     return i < end && in[i] >= '0' && in[i] <= '9';
 }
 
-/* Whether one of eight bytes ends a run of plain characters: a quote, a backslash, a control or one over 0x7f. */
-static bool has_special(uint64_t word)
+/* The high bits of those of eight bytes that end a run of plain characters: a quote, a backslash, a control or one over
+ * 0x7f. Behind the first of them, from the lowest byte on, others may be marked too. */
+static uint64_t specials(uint64_t word)
 {
     uint64_t quote = word ^ LOW_BYTES * '"';
     uint64_t backslash = word ^ LOW_BYTES * '\\';
     uint64_t found = (quote - LOW_BYTES) & ~quote;
     found |= (backslash - LOW_BYTES) & ~backslash;
     found |= word - LOW_BYTES * 0x20;
-    return ((found | word) & HIGH_BITS) != 0;
+    return (found | word) & HIGH_BITS;
+}
+
+/* How many bytes, in their order in memory, are before the first that is marked; or fewer: they are looked at singly. */
+static size_t plain_bytes(uint64_t marks)
+{
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (size_t)__builtin_ctzll(marks) / 8;
+#else
+    (void)marks;
+    return 0;
+#endif
 }
 
 /* Behind the escape at in[i], a backslash. Surrogates are left to others: they come in pairs, or not. */
@@ -74,8 +87,11 @@ static size_t string(const uint8_t *in, size_t end, size_t i, bool *escaped)
         uint64_t word;
         while (end - i >= sizeof word) {
             memcpy(&word, in + i, sizeof word);
-            if (has_special(word))
+            uint64_t marks = specials(word);
+            if (marks) {
+                i += plain_bytes(marks);
                 break;
+            }
             i += sizeof word;
         }
         if (i == end || in[i] < 0x20)
@@ -214,6 +230,8 @@ static size_t whole(const uint8_t *in, size_t end, size_t i, uint64_t *number)
 {
     size_t start = i;
     uint64_t n = 0;
+    for (; i - start < SAFE_DIGITS && is_digit(in, end, i); i++)
+        n = n * 10 + (unsigned)(in[i] - '0');
     for (; is_digit(in, end, i); i++) {
         unsigned digit = (unsigned)(in[i] - '0');
         if (n > (UINT64_MAX - digit) / 10)
@@ -268,18 +286,29 @@ static size_t text_member(const uint8_t *in, size_t end, size_t i, slice *text)
     return escaped || i < text->start + 2 ? 0 : i;
 }
 
+static bool is(const uint8_t *name, const char *known, size_t size)
+{
+    return memcmp(name, known, size) == 0;
+}
+
 static unsigned member_of(const uint8_t *name, size_t size)
 {
-    static const struct {
-        const char *name;
-        size_t size;
-        unsigned member;
-    } known[] = {{"troop", 5, TROOP}, {"scout", 5, SCOUT}, {"report", 6, REPORT}, {"data", 4, DATA}, {"t", 1, T},
-                 {"b", 1, BOOT},      {"ms", 2, MS},       {"uid", 3, UID},       {"key", 3, KEY}};
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-        if (size == known[k].size && memcmp(name, known[k].name, size) == 0)
-            return known[k].member;
-    return 0;
+    switch (size) { /* of a known size, comparing is no call */
+    case 1:
+        return is(name, "t", 1) ? T : is(name, "b", 1) ? BOOT : 0;
+    case 2:
+        return is(name, "ms", 2) ? MS : 0;
+    case 3:
+        return is(name, "uid", 3) ? UID : is(name, "key", 3) ? KEY : 0;
+    case 4:
+        return is(name, "data", 4) ? DATA : 0;
+    case 5:
+        return is(name, "troop", 5) ? TROOP : is(name, "scout", 5) ? SCOUT : 0;
+    case 6:
+        return is(name, "report", 6) ? REPORT : 0;
+    default:
+        return 0;
+    }
 }
 
 static size_t member_value(const uint8_t *in, size_t end, size_t i, unsigned member, report *r)

@@ -86,7 +86,8 @@ class Columns:
         stamped, clocked = (array("B", [column is not None]) * count for column in (self._t, self._boot))
         columns = taken(self._t, "q"), stamped, clocked, taken(self._boot, "Q"), taken(self._ms, "Q")
         names = [self._names[code] for code in used]
-        return Reports(range(count), numbers, *columns, texts.starts, texts.ends, texts.data, names, []), bad
+        items = texts.starts, texts.ends, texts.data
+        return Reports(range(count), numbers, *columns, *items, names, [], count), bad
 
     def groups(self) -> Iterator[tuple[int, Reports, dict[int, str]]]:
         """Parts for one commit each, and where they begin; smaller ones where they are of many series."""

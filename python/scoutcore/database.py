@@ -540,9 +540,10 @@ class Database:
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = io.BytesIO(source)
         if hasattr(source, "read"):
-            many = False
-            for line, chunk in read_chunks(source, less=lambda: many):  # noqa: B023
-                batch = gatherer.lines(chunk, line, result)
+            many, line = False, 1
+            for chunk in read_chunks(source, less=lambda: many):  # noqa: B023
+                batch, ends = gatherer.lines(chunk, line, result)
+                line += ends
                 many = len(batch.series) > (FEW_SERIES if many else MANY_SERIES)
                 yield batch, len(chunk)
             return

@@ -84,8 +84,11 @@ class Gatherer:
         self._seen = version()
         self._known: dict[ReportName, Series] = {}
 
-    def lines(self, chunk: bytes, first_line: int, result: IngestResult) -> Batch:
-        """The good reports among the NDJSON lines of *chunk*; the others are counted in *result*."""
+    def lines(self, chunk: bytes, first_line: int, result: IngestResult) -> tuple[Batch, int]:
+        """The good reports among the NDJSON lines of *chunk*, of which the others are counted in *result*.
+
+        And how many lines end in it.
+        """
         reports = ndjson.scan(chunk)
         odd: list[tuple[int, Parsed]] = []
         bad: dict[int, str] = {}
@@ -94,7 +97,7 @@ class Gatherer:
                 odd.append((line, ndjson.parse(chunk[start:end])))
             except Error as problem:
                 bad[line] = str(problem)
-        return self.rows(reports, odd, bad, first_line, result)
+        return self.rows(reports, odd, bad, first_line, result), reports.line_ends
 
     def rows(
         self, reports: Reports, odd: list[tuple[int, Parsed]], bad: dict[int, str], first: int, result: IngestResult
@@ -148,7 +151,7 @@ class Gatherer:
         unstamped: list[int] = []
         if 0 in reports.stamped:
             unstamped = [index for index, stamped in enumerate(reports.stamped) if not stamped]
-        _, _, t, _, clocked, boot, ms, starts, ends, data, _, _ = reports
+        _, _, t, _, clocked, boot, ms, starts, ends, data, *_ = reports
         return Batch(list(series), codes, PointColumns(t, clocked, boot, ms, data, starts, ends), unstamped)
 
     def _mended(

@@ -81,11 +81,12 @@ def scan(chunk: bytes) -> Reports:
     if codec.backend == "c" and not long_line:
         return native.scan_reports(chunk)
     lines = chunk.split(b"\n")
+    ends = len(lines) - 1
     if chunk.isascii() and b"\\u" not in chunk and not long_line:
         if not lines[-1]:
             lines.pop()
         try:
-            return _columns(lines)
+            return _columns(lines)._replace(line_ends=ends)
         except (Error, ValueError, RecursionError):
             pass  # something in it is not plain: line by line
     odd = []
@@ -94,7 +95,7 @@ def scan(chunk: bytes) -> Reports:
         if line.strip():
             odd.append((number, start, start + len(line)))
         start += len(line) + 1
-    return _columns([])._replace(odd=odd)
+    return _columns([])._replace(odd=odd, line_ends=ends)
 
 
 def _has_long_line(chunk: bytes) -> bool:
@@ -133,6 +134,7 @@ def _columns(lines: list[bytes]) -> Reports:
         b"".join(raws),
         list(names),
         [],
+        len(reports),
     )
 
 
@@ -210,37 +212,47 @@ def check_data(raw: bytes | msgspec.Raw) -> None:
 
 def read_chunks(
     file: BinaryIO, size: int = BATCH_BYTES, *, less: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of *file*: the number of the first, and about *size* bytes of them.
+) -> Iterator[bytes]:
+    """Whole lines of *file*, about *size* bytes at a time.
 
     A pipe's lines are given as soon as it has no more to read for now. A line far too long comes cut short. *less* is
     asked before each chunk: true makes it a quarter.
     """
-    pending = bytearray()
-    line = 1
+    rest = b""
     ended = False
     while not ended:
-        ended = _fill(file, pending, size // 4 if less() else size)
-        end = len(pending) if ended else pending.rfind(b"\n") + 1
-        if end == 0 and len(pending) > MAX_LINE:
-            _skip_line(file, pending)
-            end = pending.rfind(b"\n") + 1 or len(pending)
-        if end:
-            with memoryview(pending) as view:
-                chunk = bytes(view[:end])
-            del pending[:end]
-            yield line, chunk
-            line += chunk.count(b"\n")
+        pieces = [rest]
+        ended = _fill(file, pieces, size // 4 if less() else size)
+        chunk, rest = (b"".join(pieces), b"") if ended else _cut(pieces)
+        if not chunk and len(rest) > MAX_LINE:
+            chunk, rest = _cut([rest, _skip_line(file)])
+            if not chunk:  # the file ended
+                chunk, rest = rest, b""
+        if chunk:
+            yield chunk
 
 
-def _fill(file: BinaryIO, pending: bytearray, size: int) -> bool:
-    """Read until there are *size* bytes, or a pause; True at the end."""
+def _cut(pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """What *pieces* have up to the end of the last line, and what is behind: nearly all of it is copied once."""
+    *before, last = pieces
+    end = last.rfind(b"\n") + 1
+    if not end:
+        whole = b"".join(pieces)
+        end = whole.rfind(b"\n") + 1
+        return whole[:end], whole[end:]
+    return b"".join([*before, memoryview(last)[:end]]), last[end:]
+
+
+def _fill(file: BinaryIO, pieces: list[bytes], size: int) -> bool:
+    """Read more *pieces* until they have *size* bytes, or a pause; True at the end."""
+    have = sum(map(len, pieces))
     while True:
         data = _read(file, size)
         if not data:
             return True
-        pending += data
-        if len(pending) >= size or not _more(file, 0):
+        pieces.append(data)
+        have += len(data)
+        if have >= size or not _more(file, 0):
             return False
 
 
@@ -266,10 +278,10 @@ def _more(file: BinaryIO, timeout: int | None) -> bool:
     return bool(poll.poll(timeout))
 
 
-def _skip_line(file: BinaryIO, pending: bytearray) -> None:
-    """Drop what follows in a line that is too long already, up to its end."""
+def _skip_line(file: BinaryIO) -> bytes:
+    """Pass over the rest of a line that is too long already; what is read behind it, from its end on."""
     while data := _read(file, 65_536):
         end = data.find(b"\n")
         if end >= 0:
-            pending += data[end:]
-            return
+            return data[end:]
+    return b""

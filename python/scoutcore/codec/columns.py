@@ -270,7 +270,7 @@ class Reports(NamedTuple):
 
     Report *i* stands in line ``lines[i]``, from 0, is of ``names[codes[i]]``, and has its data at
     ``data[starts[i]:ends[i]]``. Without ``stamped`` it has no ``t``, without ``clocked`` no ``boot`` and ``ms``.
-    ``odd`` has line, start and end of every other line that is not blank.
+    ``odd`` has line, start and end of every other line that is not blank; ``line_ends`` counts the ends of lines.
     """
 
     lines: Sequence[int]
@@ -285,6 +285,7 @@ class Reports(NamedTuple):
     data: bytes
     names: list[ReportName]
     odd: list[tuple[int, int, int]]
+    line_ends: int
 
 
 class Interval(NamedTuple):
@@ -312,7 +313,7 @@ class Intervals(NamedTuple):
     """The number behind the last change."""
 
 
-def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
+def cut(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> list[bytes]:
     """The slices of *data* as ``bytes``, one per row; an absent one is empty."""
     if isinstance(data, bytes):
         return list(map(data.__getitem__, map(slice, starts, ends)))
@@ -320,7 +321,7 @@ def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
     return list(map(bytes, map(view.__getitem__, map(slice, starts, ends))))
 
 
-def cut_texts(data: Buffer, starts: UInts, ends: UInts) -> list[str]:
+def cut_texts(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
     """The slices of *data*, UTF-8, as ``str``, one per row; an absent one is empty."""
     return list(map(bytes.decode, cut(data, starts, ends)))
 

@@ -169,7 +169,7 @@ _to_texts = 2, Decoder(list[str]).decode
 _to_texts_or_none = 3, Decoder(list[str | None]).decode
 
 
-def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
+def cut(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> list[bytes]:
     """See :func:`scoutcore.codec.columns.cut`."""
     if len(starts) < _FEW:
         return columns_module.cut(data, starts, ends)
@@ -179,7 +179,7 @@ def cut(data: Buffer, starts: UInts, ends: UInts) -> list[bytes]:
         return columns_module.cut(data, starts, ends)
 
 
-def cut_texts(data: Buffer, starts: UInts, ends: UInts) -> list[str]:
+def cut_texts(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
     """See :func:`scoutcore.codec.columns.cut_texts`."""
     if len(starts) < _FEW:
         return columns_module.cut_texts(data, starts, ends)
@@ -218,7 +218,7 @@ def list_changes(columns: ChangeColumns) -> list[Change]:
     return list(map(Change, keys, columns.change, columns.from_, columns.to, values, subsets))
 
 
-def _few_texts(data: Buffer, starts: UInts, ends: UInts) -> Iterable[str | None]:
+def _few_texts(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> Iterable[str | None]:
     """Texts of which there are few kinds, an empty one being none: mostly one object stands for all."""
     source, count = _source(data), len(starts)
     columns = _input(starts, "Q"), _input(ends, "Q", count)
@@ -228,7 +228,9 @@ def _few_texts(data: Buffer, starts: UInts, ends: UInts) -> Iterable[str | None]
     return _objects(data, starts, ends, *_to_texts_or_none)
 
 
-def _objects(data: Buffer, starts: UInts, ends: UInts, form: int, decode: Callable[[Any], list[Any]]) -> list[Any]:
+def _objects(
+    data: Buffer, starts: Sequence[int], ends: Sequence[int], form: int, decode: Callable[[Any], list[Any]]
+) -> list[Any]:
     """Slices as objects: C writes a piece of them as msgpack, msgspec makes the list."""
     source, begins, stops = _source(data), _input(starts, "Q"), _input(ends, "Q", len(starts))
     count, row = len(begins), 0
@@ -614,6 +616,16 @@ def add_point(
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 _SEED = int.from_bytes(os.urandom(8), "big")
+_ROWS = [
+    *(("lines", "I"), ("codes", "I"), ("t", "q"), ("stamped", "B"), ("clocked", "B"), ("boot", "Q"), ("ms", "Q")),
+    *(("starts", "Q"), ("ends", "Q")),
+]
+_NAMES = [
+    *(("troop_kinds", "B"), ("troop_starts", "Q"), ("troop_ends", "Q"), ("scouts", "I")),
+    *(("name_starts", "Q"), ("name_ends", "Q")),
+]
+_ODD = [("odd_lines", "I"), ("odd_starts", "Q"), ("odd_ends", "Q")]
+"""The columns of reports, of their names, and of other lines."""
 
 
 def scan_reports(chunk: bytes) -> Reports:
@@ -621,30 +633,23 @@ def scan_reports(chunk: bytes) -> Reports:
     source = _source(chunk)
     room = lib.sc_reports_count(source, len(source))
     rows = ffi.new("sc_reports *")
-    columns = {
-        name: _zeros(typecode, room)
-        for typecode, names in (
-            ("I", ("lines", "codes", "scouts", "odd_lines")),
-            ("q", ("t",)),
-            ("B", ("stamped", "clocked", "troop_kinds")),
-            ("Q", ("boot", "ms", "starts", "ends", "troop_starts", "troop_ends", "name_starts", "name_ends")),
-            ("Q", ("odd_starts", "odd_ends")),
-        )
-        for name in names
-    }
+    columns = {name: _zeros(typecode, room) for name, typecode in _ROWS}
+    # Nearly all of these stays empty, and memory that nobody touches costs nothing.
+    few = {name: _new_uncleared(_C_TYPES[typecode], room) for name, typecode in [*_NAMES, *_ODD]}
     for name, column in columns.items():
         setattr(rows, name, _output(column))
+    for name, memory in few.items():
+        setattr(rows, name, memory)
     table = _new_uncleared("uint32_t[]", 2 << room.bit_length())
     lib.sc_reports_scan(source, len(source), _SEED, table, len(table), rows)
-    for name in ("lines", "codes", "t", "stamped", "clocked", "boot", "ms", "starts", "ends"):
-        del columns[name][rows.count :]
-    for name in ("scouts", "troop_kinds", "troop_starts", "troop_ends", "name_starts", "name_ends"):
-        del columns[name][rows.names :]
+    for column in columns.values():
+        del column[rows.count :]
+    kinds, starts, ends, scouts, *texts = (ffi.unpack(few[name], rows.names) for name, _ in _NAMES)
     ids: Iterable[int | None]
     uids: Iterable[str | None]
     keys: Iterable[str | None]
-    kinds, ids, uids, keys = columns["troop_kinds"], repeat(None), repeat(None), repeat(None)
-    troops = cut(chunk, columns["troop_starts"], columns["troop_ends"])
+    ids, uids, keys = repeat(None), repeat(None), repeat(None)
+    troops = cut(chunk, starts, ends)
     if kinds.count(lib.SC_TROOP_ID) == len(kinds):
         ids = map(int, troops)
     elif lib.SC_TROOP_ID in kinds:
@@ -653,11 +658,9 @@ def scan_reports(chunk: bytes) -> Reports:
         uids = [text.decode() if kind == lib.SC_TROOP_UID else None for kind, text in zip(kinds, troops, strict=True)]
     if lib.SC_TROOP_KEY in kinds:
         keys = [text.decode() if kind == lib.SC_TROOP_KEY else None for kind, text in zip(kinds, troops, strict=True)]
-    texts = map(bytes.decode, cut(chunk, columns["name_starts"], columns["name_ends"]))
-    names = list(zip(ids, uids, keys, columns["scouts"], texts, strict=False))
-    odd = list(zip(*(columns[name][: rows.odd] for name in ("odd_lines", "odd_starts", "odd_ends")), strict=True))
-    kept = [columns[name] for name in ("lines", "codes", "t", "stamped", "clocked", "boot", "ms", "starts", "ends")]
-    return Reports._make([*kept, chunk, names, odd])
+    names = list(zip(ids, uids, keys, scouts, map(bytes.decode, cut(chunk, *texts)), strict=False))
+    odd = list(zip(*(ffi.unpack(few[name], rows.odd) for name, _ in _ODD), strict=True))
+    return Reports._make([*columns.values(), chunk, names, odd, room - 1])
 
 
 def json_items(data: Buffer, room: int) -> tuple[UInts, UInts] | None:
