@@ -159,6 +159,8 @@ class Logs:
         self.uuids = b"".join(log.uuid for log in self.by_number)
         """The logs' uuids by local number, one after another."""
         self.own: Log | None = last if own[16:] == identity else None
+        self._unused = last if last is not None and self.own is None and not last.head else None
+        """Our own log of before, where nothing was written to it: nobody has heard of it."""
         if last is not None:
             self._clock.last = max(self._clock.last, last.written)
 
@@ -247,11 +249,20 @@ class Logs:
 
     def start_own(self, commit: Commit) -> Log:
         """A new log of our own; the one before, if any, has ended."""
+        self._forget_unused(commit)
         self.own = self.add(commit, uuids.uuid4().bytes)
         self.own.written = self._clock.last
         commit.put(self.own.state_key, self.own.dump())
         commit.put(OWN, self.own.uuid + self._identity)
         return self.own
+
+    def _forget_unused(self, commit: Commit) -> None:
+        """Forget our log of before if nothing was written to it, and no other has come since: its number is free."""
+        unused, self._unused = self._unused, None
+        if unused is not None and unused is self.by_number[-1]:
+            commit.put(unused.state_key, None)
+            del self.by_uuid[unused.uuid], self.by_number[-1]
+            self.uuids = self.uuids[:-UUID_BYTES]
 
     def room_for(self, commit: Commit, changes: int) -> Log:
         """Our own log, with numbers left for so many more *changes*."""

@@ -14,10 +14,13 @@ import pytest
 
 import scoutcore
 from scoutcore import directory
+from scoutcore.database import Database
 from scoutcore.errors import FormatError, LockedError, NotFoundError, StorageError
+from scoutcore.store.memory import MemoryStore
 from tests.database.child import start
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of
+from tests.replication.wire import sync
 from tests.waiting import killed_at_the_end
 
 OPEN = """
@@ -212,3 +215,28 @@ def test_another_identity(path: Path) -> None:
     with scoutcore.open(path) as db:
         db.troops.create()
         assert db.id != log
+
+
+def test_a_log_to_which_nothing_was_written_is_forgotten(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A container that is another machine each time it starts, and says nothing, leaves nothing behind."""
+    machine = tmp_path / "machine-id"
+    monkeypatch.setattr(directory, "_MACHINE_ID", machine)
+    ids = []
+    for number in range(8):
+        machine.write_text(str(number))
+        with scoutcore.open(path) as db:
+            ids.append(db.id)
+            if number == 3:
+                db.troops.create(key="k" * 32)
+            if number == 5:
+                sync(Database(MemoryStore()), db)
+            assert len(db.stats().logs) == 1 + (number > 3)
+            assert len(db._logs.uuids) == 16 * len(db.stats().logs)
+    assert len(set(ids)) == 8
+    with scoutcore.open(path) as db:
+        db.report(1, 1, "temp", 1)
+        assert [(log.log, log.head) for log in db.stats().logs] == [(ids[3], 1), (ids[7], 1)]
+        assert_shows(db, content_of(db))
+        assert db.verify(views=True).ok
