@@ -80,6 +80,7 @@ async def slow(reader: Reader, writer: Writer) -> None:
     """Introduces itself byte by byte."""
     for byte in words(Hello((1, 1), secrets.token_hex(32))):
         writer.write(bytes([byte]))
+        await writer.drain()
         await asyncio.sleep(0.2)
 
 
@@ -96,8 +97,9 @@ async def endless(reader: Reader, writer: Writer) -> None:
     for _ in range(MAX_FRAME // 65_536 - 1):
         writer.write(bytes(65_536))
         await writer.drain()
-    while not writer.is_closing():
+    while True:
         writer.write(b"x")
+        await writer.drain()
         await asyncio.sleep(1.0)
 
 
@@ -111,7 +113,7 @@ async def deaf(reader: Reader, writer: Writer) -> None:
     """Asks for everything, takes nothing, and says that it is there."""
     writer.write(introduced())
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    while not writer.is_closing():
+    while True:
         writer.write(words(Ack()))
         await writer.drain()
         await asyncio.sleep(0.5)
@@ -239,6 +241,7 @@ async def live(reader: Reader, writer: Writer) -> None:
         while True:
             await asyncio.sleep(15)
             writer.write(words(Ack()))
+            await writer.drain()
 
     speaking = asyncio.create_task(alive())
     try:

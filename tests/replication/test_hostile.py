@@ -22,6 +22,7 @@ from scoutcore.replication.door import Door
 from scoutcore.replication.replica import PIECE_BYTES, replica_of
 from scoutcore.replication.server import Server
 from scoutcore.replication.session import Options, Session
+from tests.database import child
 from tests.replication import hostile
 from tests.replication.wire import dump, new
 from tests.waiting import wait_until
@@ -231,4 +232,31 @@ def test_who_has_all_costs_nothing_that_was_read_for_him(where: str, tmp_path: P
         cursors = [theirs.cursor for theirs in session._logs.values() if theirs.cursor]
         assert cursors
         assert all(cursor._frames == b"" for cursor in cursors)
+        assert [cursor for cursor in cursors if cursor._files and cursor._files._file] == []
         session.stop()
+
+
+FILES = """
+import resource, sys
+import scoutcore
+from scoutcore.replication.replica import replica_of
+from scoutcore.store.memory import MemoryStore
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, {hard}))
+with scoutcore.open(sys.argv[1]) as db, scoutcore.Database(MemoryStore()) as other:
+    db.troops.create(key="k" * 32)
+    for number in range(150):
+        if number:
+            replica_of(db).start_own()
+        db.report(1, 1, "temp", number)
+    db.pack()
+    with db.serve("tcp://127.0.0.1:0") as server:
+        other.sync(server.addresses[0]).wait(60)
+        print(len(list(other.history(1, 1, "temp"))), server._max_peers, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(("hard", "expected"), [(200, "150 1 200"), (400, "150 72 400"), (3000, "150 1000 2256")])
+def test_files_are_left_for_the_database_itself(hard: int, expected: str, tmp_path: Path) -> None:
+    """Neither the logs of a peer nor the number of peers take all that the process may open."""
+    assert child.run(FILES.format(hard=hard), tmp_path / "db.scout").strip() == expected

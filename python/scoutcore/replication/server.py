@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event as Flag
@@ -22,6 +23,10 @@ from scoutcore.replication.tcp import Tls
 from scoutcore.replication.urls import parse_address
 
 MAX_PEERS: Final = 1000
+_FILES_PER_PEER: Final = 2
+"""Its socket, and the changes file that is read for it."""
+_OTHER_FILES: Final = 256
+"""Files that the rest of the process may have open: LevelDB has to write, however many connect."""
 _log = logging.getLogger("scoutcore")
 
 
@@ -32,6 +37,17 @@ class Told:
     peer: str
     """Where it is."""
     event: Event
+
+
+def _places(wanted: int) -> int:
+    """For how many peers there are files enough; the process is allowed as many as may be, if need be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted * _FILES_PER_PEER + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(min((soft - _OTHER_FILES) // _FILES_PER_PEER, wanted), 1)
+    return wanted
 
 
 @dataclass
@@ -65,7 +81,7 @@ class Server(Handle[Told]):
         self._options = options
         self._tls = tls
         self._timing = timing or Timing()
-        self._max_peers = max_peers
+        self._max_peers = _places(max_peers)
         self._wanted = [parse_address(url) for url in urls]
         for address in self._wanted:
             tcp.check_listener(address, tls, options.secret)

@@ -484,6 +484,8 @@ class Session:
             upto = held.last if self._live else min(self._snapshot.get(log, 0), held.last)
             if not theirs.lacks(upto):
                 del self._behind[log]
+                if theirs.cursor:
+                    theirs.cursor.close()  # of thousands of logs not every one keeps a file open
                 continue
             if (theirs.sent < held.base or theirs.sent == held.origin > 0) and not self._begin(log, theirs):
                 continue
