@@ -308,7 +308,10 @@ def _decode_change(data: bytes, start: int, end: int) -> tuple[int, ...]:
         if tag not in _TAGS:
             offset = _skip_field(data, tag, field, offset, end)
             continue
-        value, offset = _varint_inside(data, offset, end)  # of a number itself, of a string the length
+        if offset < end and (value := data[offset]) <= 0x7F:  # of a number itself, of a string the length
+            offset += 1
+        else:
+            value, offset = _varint_inside(data, offset, end)
         if tag & 7 == _NUMBER:
             if value > UINT32_MAX:
                 raise error(Status.UINT32, field)
@@ -317,7 +320,7 @@ def _decode_change(data: bytes, start: int, end: int) -> tuple[int, ...]:
         if value > end - offset:
             raise error(Status.FIELD_SIZE, field)
         following = offset + value
-        if tag != _VALUE and not _is_utf8(data[offset:following]):
+        if tag != _VALUE and not ((text := data[offset:following]).isascii() or _is_utf8(text)):
             raise error(Status.UTF8, field)
         spans[tag] = offset, following
         offset = following
@@ -350,8 +353,6 @@ def _skip_field(data: bytes, tag: int, field: int, offset: int, end: int) -> int
 
 def _varint_inside(data: bytes, offset: int, end: int) -> tuple[int, int]:
     """As :func:`get_varint`, of a change that is there whole: an end in mid-number is an error of its own."""
-    if offset < end and (value := data[offset]) < 0x80:
-        return value, offset + 1
     try:
         return get_varint(data, offset, end)
     except TruncatedError:
