@@ -22,7 +22,7 @@ _OUT_BYTES: Final = 64 * 1024
 """While more of what goes out was not taken by the peer, nothing is added to it."""
 _FREE_SECONDS: Final = 1.0
 _IDLE_SHARE: Final = 0.1
-"""What a peer says that brings nothing new may take so much CPU time; then this part of a core."""
+"""What a peer says that brings nothing new may take this part of a core, and so much more at once."""
 _FAREWELL: Final = 2.0
 """Seconds that the peer has to read our last words."""
 
@@ -85,7 +85,8 @@ class Link:
         self._asked = False
         """What there is to send was asked for, and is not looked at yet: it will be all that there is."""
         self._idle = 0.0
-        """Seconds of CPU that went into what brought nothing new."""
+        """Seconds of CPU that went into what brought nothing new, less its share since."""
+        self._counted = time.monotonic()
         self._told = told
         self._timing = timing or Timing()
         self._ended = Ended("it was not begun")
@@ -166,9 +167,10 @@ class Link:
                 break
             idle = await self._call(self._receive_some, data)
             self._wanted.set()
-            self._idle += idle
+            before, self._counted = self._counted, time.monotonic()
+            self._idle = max(self._idle - (self._counted - before) * _IDLE_SHARE, 0.0) + idle
             if self._idle > _FREE_SECONDS and not session.ended:
-                await asyncio.sleep(idle / _IDLE_SHARE)
+                await asyncio.sleep((self._idle - _FREE_SECONDS) / _IDLE_SHARE)
             while session.crowded and not session.ended:
                 self._sent.clear()
                 await self._sent.wait()
