@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from array import array
+from functools import partial
 from itertools import combinations, permutations
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import pytest
 from scoutcore import codec
 from scoutcore.database import Database
 from scoutcore.forks import fingerprint
+from scoutcore.replication.chain import Chain
 from scoutcore.replication.replica import Quota, Run, replica_of
 from scoutcore.replication.session import Ended, Options, Problem
 from tests.replication.wire import Wire, clone, dump, logs, new, sync
@@ -159,21 +161,66 @@ def test_the_rest_of_a_log_begins_with_the_change_that_it_is_named_by(version: i
     assert reason in str(wire.of(1, Ended)[0].error)
 
 
-def test_a_log_that_went_two_ways_in_what_was_dropped_holds_up_nobody() -> None:
-    """Where they part cannot be found out; that is said, and the rest goes on."""
-    one, other = first(1, 2, 3), new()
-    ((log, (_, head)),) = logs(one).items()
-    uuid = bytes.fromhex(log)
-    frame = replica_of(one).frame(uuid, head)
-    last = Run(uuid, frame, array("Q", [len(frame)]), codec.decode_changes(frame, codec.scan_frames(frame)))
-    replica_of(other).begin(uuid, head - 1, 0, b"\xab" * 16, Quota())
-    replica_of(other).receive([last], Quota())
-    other.report(1, 1, "temp", 4)
+@pytest.fixture
+def tiny_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change closes an interval: behind any of them a changes file might begin."""
+    monkeypatch.setattr("scoutcore.replication.replica.Chain", partial(Chain, interval_bytes=1))
+
+
+def without_its_beginning(db: Database, base: int, digest: bytes | None = None) -> Database:
+    """A database with a copy of our log of which the changes up to *base* were dropped; *digest*: D of that."""
+    (log,) = (bytes.fromhex(log) for log in logs(db))
+    replica, found = replica_of(db), new()
+    replica.publish()
+    copy = replica_of(found)
+    copy.begin(log, base, 0, digest or replica.digest(log, base), Quota())
+    for change in range(base + 1, replica.held(log).last + 1):
+        frame = replica.frame(log, change)
+        columns = codec.decode_changes(frame, codec.scan_frames(frame))
+        copy.receive([Run(log, frame, array("Q", [len(frame)]), columns)], Quota())
+    return found
+
+
+@pytest.mark.usefixtures("tiny_intervals")
+@pytest.mark.parametrize("more", [0, 1, 5], ids=lambda more: f"{more} more")
+@pytest.mark.parametrize("equal", [False, True], ids=["other changes", "the same changes"])
+def test_a_log_that_went_two_ways_in_what_was_dropped_holds_up_nobody(equal: bool, more: int) -> None:
+    """Where they part cannot be found out: that is said, nothing is split elsewhere, and the rest goes on."""
+    one = first(1, 2, 3)
+    twin = clone(one)
+    for value in range(10, 13 + more):
+        one.report(1, 1, "temp", value)
+    for value in range(10 if equal else 20, 13 if equal else 23):
+        (one if equal and not more else twin).report(1, 1, "temp", value)
+    before = values(one)
+    other = without_its_beginning(one if equal else twin, 5, b"\xab" * 16)
+    (log,) = logs(one)
     wire = Wire(one, other, Options()).run()
     for side in (0, 1):
         assert wire.of(side, Ended)[0].error is None
         assert {problem.log for problem in wire.of(side, Problem)} == {str(UUID(log))}
-    assert values(one) == [1, 2, 3, 4]
+    for db in (one, other):
+        assert not any(origin for origin, _ in logs(db).values())
+    assert values(one) == before
+
+
+@pytest.mark.usefixtures("tiny_intervals")
+@pytest.mark.parametrize(("mine", "theirs"), [(1, 1), (9, 1), (1, 9)])
+def test_a_log_that_went_two_ways_behind_what_was_dropped_keeps_both(mine: int, theirs: int) -> None:
+    one = first(1, 2, 3, 4, 5)
+    twin = clone(one)
+    for value in range(mine):
+        one.report(1, 1, "temp", 100 + value)
+    for value in range(theirs):
+        twin.report(1, 1, "temp", 200 + value)
+    other = without_its_beginning(twin, 4)
+    for wire in sync(one, other):
+        assert wire.of(0, Problem) == []
+    assert values(one) == [1, 2, 3, 4, 5, *range(100, 100 + mine), *range(200, 200 + theirs)]
+    sync(one, twin)
+    assert values(one) == values(twin)
+    assert dump(one) == dump(twin)
+    assert logs(one) == logs(twin)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

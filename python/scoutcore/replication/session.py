@@ -132,6 +132,8 @@ class _Theirs:
     """The change at which it went two ways, if so: whoever gives his another name ends the session."""
     apart: tuple[int, int] | None = None
     """While it is sought where it went two ways: a change up to which it is the same, one at which it is not."""
+    sure: bool = True
+    """Whether it is known to be the same up to there: what one side has dropped may be something else."""
 
     def lacks(self, last: int) -> bool:
         """Whether the peer lacks something of the changes up to *last*, and is to get it."""
@@ -472,6 +474,7 @@ class Session:
         elif self._replica.digest(log, change) == digest:
             theirs.sent = change
         else:
+            theirs.sure = held.base <= held.origin
             self._seek_fork(log, theirs, max(held.origin, held.base), change)
 
     def _give(self) -> None:
@@ -881,8 +884,8 @@ class Session:
     def _seek_fork(self, log: bytes, theirs: _Theirs, same: int, differs: int) -> None:
         """The two copies are the same up to one change, and not at another: find where they part."""
         theirs.apart = same, differs
-        if differs - same > 1:
-            self._say(Have(ask=At(log.hex(), (same + differs) // 2)))
+        if differs - same > 1 or not theirs.sure:
+            self._say(Have(ask=At(log.hex(), (same + differs) // 2)))  # between neighbours that is the first of them
             return
         theirs.apart = None
         theirs.blocked, theirs.forked = True, differs
@@ -907,10 +910,12 @@ class Session:
         if theirs is None or theirs.apart is None or at.change != sum(theirs.apart) // 2:
             raise ProtocolError("an answer that was not asked for")
         same, differs = theirs.apart
-        if at.digest is None:
+        equal = at.digest is not None and bytes.fromhex(at.digest) == self._replica.digest(log, at.change)
+        if at.change == same and not equal:
             theirs.apart, theirs.blocked = None, True
             self._note_apart(log, at.change)
-        elif bytes.fromhex(at.digest) == self._replica.digest(log, at.change):
+        elif equal or at.digest is None:  # where the peer has dropped it, look behind that
+            theirs.sure = equal
             self._seek_fork(log, theirs, at.change, differs)
         else:
             self._seek_fork(log, theirs, same, at.change)
