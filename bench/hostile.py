@@ -27,7 +27,7 @@ import scoutcore
 from bench import ours
 from bench.harness import ROOT
 from bench.serving import Serving
-from scoutcore import Point
+from scoutcore import Point, Synced
 from scoutcore.store.memory import MemoryStore
 
 CROWD = 990
@@ -75,6 +75,8 @@ def follow(far: Serving, db: scoutcore.Database, count: int) -> list[float]:
     """Seconds until each of *count* reports, made every 10 ms, is seen here."""
     seconds: list[float] = []
     with db.watch(1, 1) as watch:
+        while not isinstance(watch.next(timeout=60), Synced):
+            pass  # what was there before
         far.begin("report_now", count, 0.01, 0)
         while len(seconds) < count:
             event = watch.next(timeout=60)

@@ -7,6 +7,7 @@ as it is thrown out, until its input ends; then it prints how often they connect
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import sys
@@ -354,6 +355,7 @@ async def crowd(host: str, port: int, kind: Kind, count: int) -> int:
 
 
 def main() -> None:
+    logging.disable()  # asyncio tells of each write to somebody who has gone
     url, kind, count = sys.argv[1:]
     host, _, port = url.removeprefix("tcp://").rpartition(":")
     print(asyncio.run(crowd(host, int(port), KINDS[kind], int(count))))

@@ -23,6 +23,8 @@ _OUT_BYTES: Final = 64 * 1024
 _FREE_SECONDS: Final = 1.0
 _IDLE_SHARE: Final = 0.1
 """What a peer says that brings nothing new may take this part of a core, and so much more at once."""
+_LONGEST_PAUSE: Final = 10.0
+"""Less than the silence for which a peer that sends would wait."""
 _FAREWELL: Final = 2.0
 """Seconds that the peer has to read our last words."""
 
@@ -170,7 +172,7 @@ class Link:
             before, self._counted = self._counted, time.monotonic()
             self._idle = max(self._idle - (self._counted - before) * _IDLE_SHARE, 0.0) + idle
             if self._idle > _FREE_SECONDS and not session.ended:
-                await asyncio.sleep((self._idle - _FREE_SECONDS) / _IDLE_SHARE)
+                await asyncio.sleep(min((self._idle - _FREE_SECONDS) / _IDLE_SHARE, _LONGEST_PAUSE))
             while session.crowded and not session.ended:
                 self._sent.clear()
                 await self._sent.wait()
