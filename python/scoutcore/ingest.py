@@ -219,13 +219,13 @@ _ITEM_KEYS: Final = frozenset(("troop", "uid", "key", "scout", "report", "data",
 
 
 def _from_mapping(item: object) -> Parsed:
-    if not isinstance(item, Mapping):
+    if type(item) is not dict and not isinstance(item, Mapping):  # Mapping is slow to ask
         raise ReportError(f"a report is a dict or a Point, not {type(item).__name__}")
     for name in ("scout", "report", "data"):
         if name not in item:
             raise ReportError(f"report without {name}")
-    if unknown := item.keys() - _ITEM_KEYS:
-        raise ReportError(f"report with an unknown item {min(map(str, unknown))!r:.100}")
+    if not item.keys() <= _ITEM_KEYS:
+        raise ReportError(f"report with an unknown item {min(map(str, item.keys() - _ITEM_KEYS))!r:.100}")
     return parsed(**item)
 
 

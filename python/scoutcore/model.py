@@ -125,15 +125,12 @@ class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def to_json(self) -> bytes:
         """The point as a JSON object on one line, as :meth:`Database.ingest` takes it."""
-        raw = self.raw
-        if b"\n" in raw or b"\r" in raw:
-            raw = raw.translate(_ONE_LINE)
         shown: dict[str, Any] = {
             "troop": self.troop,
             "uid": self.uid,
             "scout": self.scout,
             "report": self.report,
-            "data": msgspec.Raw(raw),
+            "data": msgspec.Raw(self.raw.translate(_ONE_LINE)),
             "t": milliseconds(self.t),
         }
         if self.boot is not None:
