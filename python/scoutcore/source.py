@@ -13,11 +13,11 @@ from typing import BinaryIO, Final
 
 from scoutcore import codec
 from scoutcore.changes import DIGEST_BYTES, Position, digest_of, file_name
-from scoutcore.changes.keyframe import Window
+from scoutcore.changes.keyframe import Window, number_of
 from scoutcore.changes.position import MARKER
 from scoutcore.changes.seek import place_of
 from scoutcore.codec.columns import ChangeColumns, UInts
-from scoutcore.codec.constants import CHECK_BYTES, FRAME_BLOB
+from scoutcore.codec.constants import CHECK_BYTES, FRAME_BLOB, MARKER_BYTES
 from scoutcore.errors import CorruptError, NotFoundError, StorageError
 from scoutcore.log import Log, Logs
 
@@ -172,11 +172,11 @@ class _Files:
                 found = self._run(after, packed)
                 if found:
                     return found
-            return self._run(after, packed) if self._open(after + 1) else b""
+            return self._run(after, packed) if self._open(after + 1, packed) else b""
         except OSError as problem:
             raise StorageError(f"cannot read {self._directory}: {problem.strerror or problem}") from problem
 
-    def _open(self, change: int) -> bool:
+    def _open(self, change: int, packed: Position) -> bool:
         """Open the file that would have *change*; whether there is one."""
         self.close()
         names = sorted(path.name for path in self._directory.glob("*.changes"))
@@ -187,10 +187,22 @@ class _Files:
         self._first = int(names[number].partition(".")[0])
         self._last, self._offset = self._first - 1, 0
         if change > self._first:
-            with suppress(NotFoundError, CorruptError):  # reading on from the file's begin says what there is to say
+            try:
                 place = place_of(Window(self._file), self._uuid, change, self._first)
                 self._last, self._offset = place.first - 1, place.offset
+            except (NotFoundError, CorruptError):  # reading on from the file's begin says what there is to say
+                self._skip_damage(self._file.fileno(), change, packed)
         return True
+
+    def _skip_damage(self, handle: int, change: int, packed: Position) -> None:
+        """Go to the open interval if that has *change*: behind damage, the record says where it is."""
+        if self._first != packed.file or packed.interval == packed.size:
+            return
+        data = os.pread(handle, packed.size - packed.interval, packed.interval)
+        with suppress(CorruptError):
+            frames = codec.scan_frames(data, MARKER_BYTES)
+            if frames.ids and (first := number_of(data, frames)) <= change:
+                self._last, self._offset = first - 1, packed.interval
 
     def _run(self, after: int, packed: Position) -> bytes:
         """Frames of the open file behind change *after*; none where it ends before."""

@@ -23,6 +23,7 @@ import pytest
 import scoutcore
 from scoutcore import keys, packer, repairing, restoring
 from scoutcore.changes import Writer, files_of
+from scoutcore.changes.position import MARKER
 from scoutcore.database import Database
 from scoutcore.errors import CorruptError, NotFoundError, StorageError
 from scoutcore.source import Cursor
@@ -360,6 +361,34 @@ def test_the_first_that_was_not_dropped_comes_again(path: Path, tmp_path: Path, 
         assert {name: now[name] for name in files} == files
         found = db.verify(views=True)
         assert found.ok, (found.damages, found.views)
+
+
+@pytest.mark.parametrize("byte", [0, 17, 18, 19, 40], ids=lambda byte: f"byte {byte}")
+def test_the_open_interval_is_read_behind_one_that_is_damaged(path: Path, byte: int) -> None:
+    """Also where that can no longer be told apart from what follows it."""
+    with scoutcore.open(path, pack=False) as db, scoutcore.open(":memory:") as other:
+        db.troops.create(key=KEY, name="one")
+        fill(db, 0, 4_000)
+        with other.serve("tcp://127.0.0.1:0") as server:
+            db.sync(server.addresses[0]).wait()
+            db.pack()
+            whole, files, log = contents(db), all_files(path), db.id
+            db.close()
+            (file,) = files_of(path / "changes" / log)
+            data = file.read_bytes()
+            keyframe = MARKER + UUID(log).bytes
+            last = data.rindex(keyframe)
+            before = data.rindex(keyframe, 0, last)
+            assert len(data) > last
+            damage(file, before + byte)
+            assert scoutcore.repair(path).missing
+            with scoutcore.open(path, pack=False) as again:
+                again.sync(server.addresses[0]).wait()
+                again.pack()
+                assert list(again.dump()) == whole["dump"]
+                assert again.verify(views=True).ok
+                now = all_files(path)
+                assert {name: now[name] for name in files} == files
 
 
 @pytest.mark.usefixtures("small_files")
