@@ -198,7 +198,7 @@ def test_frames_that_many_peers_begin_do_not_fill_the_memory() -> None:
         assert logs(db)["cd" * 16] == (0, 1)
         for session in kept:
             session.lost()
-        assert replica_of(db).count_parts(0) == 0
+        assert replica_of(db).count("parts", 0) == 0
 
 
 def test_a_peer_tells_of_so_many_logs() -> None:
@@ -207,6 +207,27 @@ def test_a_peer_tells_of_so_many_logs() -> None:
         heads = [Head(number.to_bytes(16, "big").hex(), 0, 1, "ab" * 16) for number in range(begin, begin + 400)]
         session.receive(messages.encode(Have(heads=heads, more=True)))
     assert next(e for e in session.events() if isinstance(e, Ended)).error == "more than 20000 logs"
+
+
+def test_logs_that_many_peers_make_up_do_not_fill_the_memory() -> None:
+    """Good ones may still say what they have."""
+    with new() as db:
+        sessions = [opened(db) for _ in range(12)]
+        for session in sessions:
+            for _ in range(25):
+                heads = [Head(os.urandom(16).hex(), 0, 9, os.urandom(16).hex()) for _ in range(400)]
+                session.receive(messages.encode(Have(heads=heads, more=True)))
+        kept = [session for session in sessions if not session.ended]
+        assert len(kept) == 10
+        reasons = [str(e.error) for s in sessions for e in s.events() if isinstance(e, Ended)]
+        assert len(reasons) == 2
+        assert all(reason.endswith("logs that are not here") for reason in reasons)
+        with mesh(5) as other:
+            sync(other, db)
+            assert dump(db) == dump(other)
+        for session in kept:
+            session.lost()
+        assert replica_of(db).count("claims", 0) == 0
 
 
 def test_nothing_is_kept_for_a_peer_that_takes_nothing() -> None:

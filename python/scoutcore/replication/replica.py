@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Lock, RLock
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from scoutcore import codec, keys
 from scoutcore.apply import by_codec, by_subset
@@ -189,7 +189,7 @@ class Replica:
         self._chains: dict[bytes, Chain] = {}
         self._sessions: list[Waker] = []
         self._splits = 0
-        self._parts = 0
+        self._kept = {"parts": 0, "claims": 0}
         database._listeners = (*database._listeners, self)
         with database._between_commits():
             for log in self._logs.by_number:
@@ -225,11 +225,15 @@ class Replica:
             if session in self._sessions:
                 self._sessions.remove(session)
 
-    def count_parts(self, more: int) -> int:
-        """So many bytes *more* are kept of frames that have not come whole; returns how many that is, of all peers."""
+    def count(self, what: Literal["parts", "claims"], more: int) -> int:
+        """Count what sessions keep of what peers say; returns how much that is, of all peers.
+
+        Args:
+            what: bytes of frames that have not come whole; or logs that peers say to have, and that are not here.
+        """
         with self._told:
-            self._parts += more
-            return self._parts
+            self._kept[what] += more
+            return self._kept[what]
 
     def publish(self) -> None:
         """Make what was stored safe against power loss: only that is sent or acknowledged.

@@ -56,6 +56,9 @@ _MAX_CLAIMS: Final = 20_000
 """Logs of which a peer may say what it has: what is kept of each stays in memory for as long as the session lasts."""
 
 
+_FEW_CLAIMS: Final = 100
+_MAX_UNKNOWN: Final = 100_000
+"""While peers say to have more logs that are not here, no one of them adds more than a few."""
 _SMALL_PART: Final = 64 * 1024
 _MAX_PARTS: Final = 64 * MIB
 """While there is more of frames that have not come whole, of all peers, no longer ones than the small go on."""
@@ -196,6 +199,8 @@ class Session:
         """How long it is, as far as it says already."""
         self._parts = 0
         """How much of it the replica knows of."""
+        self._unknown = 0
+        """Logs that the peer says to have, and that were not here then."""
         self._received_bytes = 0
         self._peer = Hello((0, 0), "")
         self._peer_own: bytes | None = None
@@ -370,7 +375,8 @@ class Session:
             if theirs.cursor:
                 theirs.cursor.close()
         self._pending.clear()
-        self._replica.count_parts(-self._parts)
+        self._replica.count("parts", -self._parts)
+        self._replica.count("claims", -self._unknown)
         self._events += [self.progress, Ended(error, again, lost)]
 
     def _fail(self, problem: Error) -> None:
@@ -621,7 +627,7 @@ class Session:
         before, self._parts = self._parts, len(self._pending)
         if self._parts == before:
             return
-        parts = self._replica.count_parts(self._parts - before)
+        parts = self._replica.count("parts", self._parts - before)
         if self._parts > _SMALL_PART and parts > _MAX_PARTS:
             raise ProtocolError(
                 f"{parts} bytes of frames that have not come whole, of all peers: the rest comes too late"
@@ -812,7 +818,7 @@ class Session:
         if self._state != "heads":
             raise ProtocolError("heads that were not asked for")
         for head in have.heads or ():
-            self._check_claims()
+            self._check_claims(bytes.fromhex(head.log))
             self._head_in(head)
         if have.more:
             return
@@ -869,15 +875,22 @@ class Session:
             log = bytes.fromhex(at.log)
             theirs = self._logs.get(log)
             if theirs is None:
-                self._check_claims()
+                self._check_claims(log)
                 theirs = self._logs[log] = _Theirs(self._replica.held(log).origin)
             if theirs.claim is None or at.change > theirs.claim[0] or (at.digest and at.change == theirs.claim[0]):
                 theirs.claim = at.change, bytes.fromhex(at.digest or "")
             self._compare_claim(log, theirs)
 
-    def _check_claims(self) -> None:
+    def _check_claims(self, log: bytes) -> None:
+        """Before it is kept what the peer says of a log."""
         if len(self._logs) >= _MAX_CLAIMS:
             raise ProtocolError(f"more than {_MAX_CLAIMS} logs")
+        if log in self._snapshot or self._replica.held(log).last:
+            return
+        self._unknown += 1
+        claims = self._replica.count("claims", 1)
+        if self._unknown > _FEW_CLAIMS and claims > _MAX_UNKNOWN:
+            raise ProtocolError(f"peers say to have {claims} logs that are not here")
 
     # --- logs that went two ways --------------------------------------------------------------------------------------
 
