@@ -13,7 +13,7 @@ def test_whatever_a_peer_says() -> None:
     fuzzer = Fuzzer(1)
     fuzzer.run(2000 if backend == "c" else 300)
     assert fuzzer.counts["error"] > fuzzer.counts["no error"] > 30
-    assert fuzzer.counts["contents"] > 30
+    assert fuzzer.counts["contents"] > 10
 
 
 def unchecked(patch: pytest.MonkeyPatch) -> None:

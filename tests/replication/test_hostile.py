@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 import scoutcore
+from scoutcore.database import Database
 from scoutcore.log import is_rest
+from scoutcore.model import Point
 from scoutcore.replication import door, link
 from scoutcore.replication.door import Door
 from scoutcore.replication.replica import PIECE_BYTES, replica_of
@@ -62,19 +64,24 @@ def beside(server: Server, kind: str, count: int = 3) -> Iterator[Callable[[], i
         loop.close()
 
 
+def history(db: Database, uid: str, scout: int, report: str) -> list[Point]:
+    """Of a troop by its uid: its id depends on which of the troops has come first."""
+    return [point for troop in db.troops if troop.uid == uid for point in db.history(troop.id, scout, report)]
+
+
 @pytest.mark.parametrize("kind", hostile.KINDS)
 def test_good_peers_sync_beside_bad_ones(kind: str) -> None:
     with new() as db, new() as live, new() as late:
-        db.troops.create(key=KEY)
+        uid = db.troops.create(key=KEY).uid
         db.ingest([{"troop": 1, "scout": n % 7, "report": "temp", "data": "x" * 5000, "t": n} for n in range(200)])
         with Server(db, ["tcp://127.0.0.1:0"], Options(live=True)) as server, beside(server, kind):
             with live.sync(server.addresses[0], live=True) as sync:
                 sync.wait_synced(PATIENCE)
                 for number in range(20):
                     db.report(1, 1, "live", number)
-                wait_until(lambda: len(list(live.history(1, 1, "live"))) == 20)
+                wait_until(lambda: len(history(live, uid, 1, "live")) == 20)
             late.sync(server.addresses[0]).wait(PATIENCE)
-            points = [list(one.history(1, scout, "temp")) for one in (db, late) for scout in range(7)]
+            points = [history(one, uid, scout, "temp") for one in (db, late) for scout in range(7)]
             assert points[:7] == points[7:]
             assert sum(map(len, points)) == 400
 
