@@ -18,7 +18,6 @@ import pytest
 import scoutcore
 from scoutcore.database import Database
 from scoutcore.log import is_rest
-from scoutcore.model import Point
 from scoutcore.replication import door, link
 from scoutcore.replication.door import Door
 from scoutcore.replication.replica import PIECE_BYTES, replica_of
@@ -64,9 +63,10 @@ def beside(server: Server, kind: str, count: int = 3) -> Iterator[Callable[[], i
         loop.close()
 
 
-def history(db: Database, uid: str, scout: int, report: str) -> list[Point]:
-    """Of a troop by its uid: its id depends on which of the troops has come first."""
-    return [point for troop in db.troops if troop.uid == uid for point in db.history(troop.id, scout, report)]
+def history(db: Database, uid: str, scout: int, report: str) -> list[tuple[int, bytes]]:
+    """Times and data, of a troop by its uid: its id depends on which of the troops has come first."""
+    ids = [troop.id for troop in db.troops if troop.uid == uid]
+    return [(point.t, point.raw) for one in ids for point in db.history(one, scout, report)]
 
 
 @pytest.mark.parametrize("kind", hostile.KINDS)
