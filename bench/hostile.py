@@ -120,7 +120,8 @@ def late(seconds: list[float]) -> str:
 
 def ratio(alone: list[float], crowded: list[float]) -> str:
     """How fast it was beside, in % of alone."""
-    return f"{100 * statistics.median(alone) / statistics.median(crowded):.0f}"
+    beside = statistics.median(crowded)
+    return f"{100 * statistics.median(alone) / beside:.0f}" if beside else "-"  # less than a tick of CPU time
 
 
 def measure(work: Path, kind: str, count: int, rounds: int, reports: int) -> list[str]:
