@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from scoutcore import codec
-from scoutcore.changes import DIGEST_BYTES, Position, digest_of, file_name
+from scoutcore.changes import DIGEST_BYTES, Position, digest_of, file_name, files_of
 from scoutcore.changes.keyframe import Window, number_of
 from scoutcore.changes.position import MARKER
 from scoutcore.changes.seek import place_of
@@ -179,12 +179,12 @@ class _Files:
     def _open(self, change: int, packed: Position) -> bool:
         """Open the file that would have *change*; whether there is one."""
         self.close()
-        names = sorted(path.name for path in self._directory.glob("*.changes"))
-        number = bisect_right(names, file_name(change)) - 1
+        files = files_of(self._directory)
+        number = bisect_right([file.name for file in files], file_name(change)) - 1
         if number < 0:
             return False
-        self._file = (self._directory / names[number]).open("rb", buffering=0)
-        self._first = int(names[number].partition(".")[0])
+        self._file = files[number].open("rb", buffering=0)
+        self._first = int(files[number].stem)
         self._last, self._offset = self._first - 1, 0
         if change > self._first:
             try:

@@ -34,8 +34,6 @@ class Watch:
     def __init__(self, hub: Hub, troop: int | None, scout: int | None, current: Iterable[Event]) -> None:
         """*current* and the marker come before all that happens."""
         self._hub = hub
-        self._troop = troop
-        self._scout = scout
         self._wanted = troop, scout
         self._current: Iterator[Event] | None = chain(current, [Synced()])
         """None: all of it is given."""
@@ -45,13 +43,14 @@ class Watch:
 
     def _wants(self, event: Event) -> bool:
         """Whether the event is of the troop and scout that are watched."""
-        if self._troop is None:
+        troop, scout = self._wanted
+        if troop is None:
             return True
         if isinstance(event, Troop):
-            return event.id == self._troop
-        if isinstance(event, Synced) or event.troop != self._troop:
+            return event.id == troop
+        if isinstance(event, Synced) or event.troop != troop:
             return False
-        return self._scout in (None, event.id if isinstance(event, Scout) else event.scout)
+        return scout in (None, event.id if isinstance(event, Scout) else event.scout)
 
     def _push(self, events: list[Event] | None) -> None:
         """Add what happened and is wanted, None for what could not be told; never waits."""

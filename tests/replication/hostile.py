@@ -130,12 +130,7 @@ async def sipping(reader: Reader, writer: Writer) -> None:
 
 async def false_heads(reader: Reader, writer: Writer) -> None:
     """Says to have 20,000 logs, and of those that are there something else; whatever it is asked it makes up."""
-    theirs: list[Head] = []
-    async for message in heard(reader, writer, introduction=False):
-        if isinstance(message, Have) and message.heads is not None:
-            theirs += message.heads
-            if not message.more:
-                break
+    theirs = await heads_of(reader, writer)
     lies = [Head(head.log, 0, head.last, os.urandom(16).hex()) for head in theirs if head.last]
     lies += [
         Head(os.urandom(16).hex(), 0, 1_000_000 + number, os.urandom(16).hex()) for number in range(19_000 - len(lies))
@@ -152,12 +147,7 @@ async def false_heads(reader: Reader, writer: Writer) -> None:
 
 async def asking(reader: Reader, writer: Writer) -> None:
     """Asks for the digests of changes, at random, as fast as it is answered."""
-    theirs: list[Head] = []
-    async for message in heard(reader, writer, introduction=False):
-        if isinstance(message, Have) and message.heads is not None:
-            theirs += [head for head in message.heads if head.last]
-            if not message.more:
-                break
+    theirs = [head for head in await heads_of(reader, writer) if head.last]
     writer.write(words(Have(heads=[])))
     reading = asyncio.create_task(hold(reader, writer))
     try:
@@ -193,12 +183,7 @@ async def repeating(reader: Reader, writer: Writer) -> None:
 
 async def forking(reader: Reader, writer: Writer) -> None:
     """Has a log that goes another way each time, so that what is there gives way."""
-    theirs: list[Head] = []
-    async for message in heard(reader, writer, introduction=False):
-        if isinstance(message, Have) and message.heads is not None:
-            theirs += message.heads
-            if not message.more:
-                break
+    theirs = await heads_of(reader, writer)
     held = next((head.last for head in theirs if head.log == FORKED.hex()), 0)
     here = [change_frame(number, number) for number in range(1, LONG + 1)]
     at = LONG - forks.get("made", 0) % LONG
@@ -291,6 +276,17 @@ async def heard(reader: Reader, writer: Writer, *, introduction: bool = True) ->
                 if message is not None:
                     yield message
         pending = pending[frames.consumed :]
+
+
+async def heads_of(reader: Reader, writer: Writer) -> list[Head]:
+    """Make an introduction, and hear what the other side has."""
+    heads: list[Head] = []
+    async for message in heard(reader, writer, introduction=False):
+        if isinstance(message, Have) and message.heads is not None:
+            heads += message.heads
+            if not message.more:
+                break
+    return heads
 
 
 def data_of(stream: bytes) -> bytes:
