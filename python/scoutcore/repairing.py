@@ -61,7 +61,8 @@ def repair(path: str | os.PathLike[str], progress: Progress | None = None, *, vi
     Args:
         path: of the database.
         progress: told how many bytes of changes files more were verified, and then of logs applied.
-        views: build LevelDB anew also where it can be used, as its views are not what the logs say.
+        views: build LevelDB anew also where it can be used, as its views are not what the logs say; not while changes
+            are missing, of which they may still show the readings.
 
     Raises:
         NotFoundError: there is none. LockedError: another process has it open. FormatError: it is something else.
@@ -94,7 +95,14 @@ class _Repair:
         if self._done.exists():
             self._replace()
         self._rules()
-        problem = "the views are built anew, as asked" if views else self._problem()
+        problem = self._problem()
+        if problem is None and views:
+            if self._result.missing:
+                self._result.messages.append(
+                    "the views are not built anew: they show readings of changes that are missing"
+                )
+            else:
+                problem = "the views are built anew, as asked"
         if problem is not None:
             self._result.messages.append(problem)
             self._result.rebuilt = True

@@ -32,7 +32,9 @@ def salvage(copy: Path) -> Iterator[tuple[bytes, bytes]]:
     """
     for how in ("repair", "read"):
         command = [sys.executable, "-m", "scoutcore.salvage", str(copy), how]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:  # noqa: S603
+        # What it says when it dies, of damage or by Ctrl-C, is of no use to anybody.
+        nothing = subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing) as child:  # noqa: S603
             assert child.stdout
             items = multibuffer.unpack_stream(iter(partial(child.stdout.read, _PIECE), b""))
             with suppress(CodecError):  # it ended in the middle

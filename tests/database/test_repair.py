@@ -149,16 +149,23 @@ def test_a_damaged_table(path: Path, whole: dict[str, Any]) -> None:
         assert len(list(db.dump())) > 11_000
 
 
-def test_a_child_that_dies(path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """LevelDB's repair aborts the process: what is packed shows all the same."""
+def test_a_child_that_dies(
+    path: Path,
+    whole: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """LevelDB's repair aborts the process: what is packed shows all the same, and nobody sees how it died."""
     died = tmp_path / "dies"
-    died.write_text("#!/bin/sh\nkill -ABRT $$\n")
+    died.write_text("#!/bin/sh\necho Traceback >&2\nkill -ABRT $$\n")
     died.chmod(0o755)
     with scoutcore.open(path, pack=False) as db:
         db.pack()
     a_bad_table(path)
     monkeypatch.setattr("scoutcore.salvage.sys.executable", str(died))
     assert scoutcore.repair(path).rebuilt
+    assert capfd.readouterr().err == ""
     with scoutcore.open(path, pack=False) as db:
         assert contents(db)["dump"] == whole["dump"]
 
@@ -276,6 +283,19 @@ def test_views_that_are_wrong_are_built_anew(path: Path, whole: dict[str, Any]) 
     assert scoutcore.repair(path) == repairing.Repaired()
     done = repaired(path, whole, views=True)
     assert (done.rebuilt, done.missing, len(done.messages)) == (True, 0, 2)
+
+
+def test_views_are_not_built_anew_from_less_than_they_show(path: Path, whole: dict[str, Any]) -> None:
+    (file,) = files_of(path / "changes" / whole["log"])
+    damage(file, 100_000)
+    done = scoutcore.repair(path, views=True)
+    assert (done.rebuilt, done.messages) == (
+        False,
+        ["the views are not built anew: they show readings of changes that are missing"],
+    )
+    assert done.missing > 0
+    with scoutcore.open(path, pack=False) as db:
+        assert list(db.dump()) == whole["dump"]
 
 
 def test_a_whole_one_is_left_alone(path: Path, whole: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def repair(db: Path, views: bool, as_json: bool) -> None:
       scoutcore repair gateway.scout
       scoutcore repair gateway.scout --views
     """  # noqa: D301
-    with _progress(2 * bytes_under(db / "changes")) as progress:
+    with _progress((2 + views) * bytes_under(db / "changes")) as progress:
         done = scoutcore.repair(db, progress, views=views)
     if as_json:
         damages = [one._asdict() for one in done.damages]
