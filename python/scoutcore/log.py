@@ -66,7 +66,7 @@ class Log:
     written: int = 0
     """When its last change was written, if it is ours: no write time before it is given again."""
     tail: bytes = b""
-    """The last 17 bytes of its frames: a marker might begin in them."""
+    """As much of the end of its frames as a marker begins with: mostly nothing."""
     gaps: list[Gap] = field(default_factory=list)
     """What is damaged in its files, in order."""
 
@@ -79,6 +79,14 @@ class Log:
     def marker(self) -> bytes:
         """Its uuid frame."""
         return MARKER + self.uuid
+
+    def grow(self, frames: bytes) -> None:
+        """Keep the ``tail``, now that *frames* follow."""
+        end = (self.tail + frames[1 - MARKER_BYTES :])[1 - MARKER_BYTES :]
+        at = end.find(MARKER[0])
+        while at >= 0 and not self.marker.startswith(end[at:]):
+            at = end.find(MARKER[0], at + 1)
+        self.tail = end[at:] if at >= 0 else b""
 
     def chunk_key(self, subset: str, first: int, last: int) -> bytes:
         """The key of a chunk of it: the changes *first* to *last*, all of one subset."""
@@ -279,7 +287,7 @@ class Logs:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
         first = log.head + 1
         log.head += changes
-        log.tail = (log.tail + frames[1 - MARKER_BYTES :])[1 - MARKER_BYTES :]
+        log.grow(frames)
         if log is self.own:
             log.written = self._clock.last
         commit.log_bytes += len(frames)

@@ -18,7 +18,6 @@ from scoutcore import changes, checking, codec, dropping, keys
 from scoutcore.apply import by_subset
 from scoutcore.changes import Damage, Position, Verified, Verifier
 from scoutcore.codec.columns import ChangeColumns
-from scoutcore.codec.constants import MARKER_BYTES
 from scoutcore.directory import Directory, sync_directory
 from scoutcore.errors import CorruptError, Error, FormatError, NotFoundError, StorageError
 from scoutcore.log import OWN, Gap, Log, Logs
@@ -279,7 +278,7 @@ class _Repair:
                     puts[key] = None
                     puts[log.chunk_key(subset, last + 1, end)] = more
                 last = end
-                log.tail = (log.tail + more)[1 - MARKER_BYTES :]
+                log.grow(more)
             else:
                 puts[key] = None
         lost = max(log.head, last) - last
@@ -288,15 +287,16 @@ class _Repair:
             self._result.messages.append(f"log {name} was cut behind change {last}: {lost} changes are lost here")
         log.head = last
         if last == log.packed.last:
-            log.tail = self._tail(logs, log)
+            self._find_tail(logs, log)
         store.write({**puts, log.state_key: log.dump()}, sync=False)
 
-    def _tail(self, logs: Logs, log: Log) -> bytes:
+    def _find_tail(self, logs: Logs, log: Log) -> None:
+        log.tail = b""
         if log.head <= log.base or (log.gaps and log.gaps[-1].last == log.head):
-            return b""
+            return
         cursor = Cursor(logs, log, self._directory.changes, log.head - 1)
         try:
-            return cursor.read(log.head, 1)[0][1 - MARKER_BYTES :]
+            log.grow(cursor.read(log.head, 1)[0])
         finally:
             cursor.close()
 

@@ -20,8 +20,12 @@ from scoutcore.store.memory import MemoryStore
 from tests.replication.wire import Wire, dump, logs
 
 KEY = "the key of the troop of many logs"
-MAX_RECORDS = 160
+MAX_RECORDS = 120
 """Bytes of LevelDB's keys and values for each log."""
+MAX_DISK = 104
+"""Bytes of its files for each: 10,000 logs take less than 1 MiB."""
+BLOCK = 4096
+"""What LevelDB counts its files in."""
 MAX_MEMORY = 800
 """Bytes in memory for each."""
 
@@ -71,17 +75,27 @@ def look(count: int) -> Counter[str]:
             wire = Wire(peer, db, options).run()
             assert not begins, "in sync, and LevelDB is scanned for it"
             assert sum(wire.bytes) < 2_000
-            records = 0
+            records = disk = 0
             for section in (keys.LOG_STATE, keys.PACKED):
                 records += sum(len(key) + len(value) for key, value in db._store.scan(section, keys.after(section)))
+                db._store.compact(section, keys.after(section))
+                disk += db._store.size(section, keys.after(section))
             assert records < count * MAX_RECORDS, f"{records} bytes in LevelDB for {count} logs"
+            assert disk < count * MAX_DISK + 4 * BLOCK, f"{disk} bytes of LevelDB's files for {count} logs"
             tracemalloc.start()
             kept = Logs(db._store, db._identity)
             memory, _ = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             assert len(kept.by_number) == count + 1
             assert memory < count * MAX_MEMORY, f"{memory} bytes in memory for {count} logs"
-    return Counter({"retired logs": count, "KiB of records": records // 1024, "KiB of memory": memory // 1024})
+    return Counter(
+        {
+            "retired logs": count,
+            "KiB of records": records // 1024,
+            "KiB of files": disk // 1024,
+            "KiB of memory": memory // 1024,
+        }
+    )
 
 
 def campaign(count: int) -> Iterator[tuple[Counter[str], list[str]]]:
