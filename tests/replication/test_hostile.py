@@ -109,6 +109,7 @@ def test_what_brings_nothing_new_costs_who_says_it(monkeypatch: pytest.MonkeyPat
     """Changes that are here already, and questions; not what is new."""
     ticks = iter(range(1000))
     monkeypatch.setattr(time, "thread_time", lambda: float(next(ticks)))
+    monkeypatch.setattr(link, "_PIECE_SECONDS", 0.0)
 
     async def costs() -> list[float]:
         one = link.Link(replica_of(new()), Options(), initiator=False)
@@ -143,6 +144,45 @@ def test_who_says_nothing_new_is_heard_less(monkeypatch: pytest.MonkeyPatch) -> 
         with Server(db, ["tcp://127.0.0.1:0"], Options(live=True)) as server, beside(server, "asking", 1):
             wait_until(lambda: bool(pauses))
             assert server.peers == 1, "he is heard again later"
+
+
+def test_of_a_crowd_that_says_nothing_new_one_is_heard_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those who have had their part; who has just come, or brought something new, is heard at once."""
+    monkeypatch.setattr(link, "_ALL_FREE_SECONDS", 1.0)
+    heard: list[int] = []
+    at_once = most = 0
+
+    def receive(self: link.Link, data: bytes) -> float:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.01)
+        heard.append(data[0])
+        at_once -= 1
+        return 0.001
+
+    monkeypatch.setattr(link.Link, "_receive_some", receive)
+
+    async def crowd() -> None:
+        nonlocal most
+        links = [link.Link(replica_of(new()), Options(), initiator=False) for _ in range(6)]
+        for one in links[:5]:
+            one._taken = 0.5
+        assert len({id(one._shared) for one in links}) == 1
+        await asyncio.gather(*(one._hear(bytes([number])) for number, one in enumerate(links)))
+        assert most > 1, "together they take little"
+        links[0]._shared.idle.add(10.0)
+        most = 0
+        heard.clear()
+        await asyncio.gather(*(one._hear(bytes([number])) for number, one in enumerate(links[:5])))
+        assert most == 1
+        assert heard == [0, 1, 2, 3, 4]
+        links[4]._fruitful = True
+        async with links[0]._shared.lane:
+            await links[4]._hear(b"\4")
+            await links[5]._hear(b"\5")
+
+    asyncio.run(crowd())
 
 
 # --- who comes again and again ----------------------------------------------------------------------------------------

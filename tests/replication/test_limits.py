@@ -8,6 +8,7 @@ import socket
 import time
 import tracemalloc
 from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 
@@ -26,6 +27,7 @@ from scoutcore.replication.replica import MIB, Limits, replica_of
 from scoutcore.replication.server import Server
 from scoutcore.replication.session import Ended, InSync, Options, Session
 from tests.replication.wire import Wire, dump, logs, new, sync
+from tests.waiting import wait_until
 
 KEY = "k" * 32
 PATIENCE = 60.0
@@ -357,6 +359,17 @@ def test_who_does_not_introduce_himself_is_dropped(drip: bytes) -> None:
         peer.sendall(drip)
         read_off(peer)
         assert "nothing was heard" in str(ended(server).error)
+
+
+def test_who_is_slow_to_introduce_himself_is_reminded_of_us_no_more_than_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(Session, "keep_alive", lambda self: asked.append(time.monotonic()))
+    with new() as db, served(db, Timing(keep_alive=0.2)) as server, connected(server) as peer:
+        peer.sendall(messages.encode(Hello((1, 1), secrets.token_hex(32), live=True))[:1])
+        wait_until(lambda: len(asked) > 2)
+        assert all(later - before > 0.15 for before, later in pairwise(asked))
 
 
 def test_who_falls_silent_is_dropped() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -23,6 +23,15 @@ _OUT_BYTES: Final = 64 * 1024
 _FREE_SECONDS: Final = 1.0
 _IDLE_SHARE: Final = 0.1
 """What a peer says that brings nothing new may take this part of a core, and so much more at once."""
+_ALL_IDLE_SHARE: Final = 0.25
+"""And this that of all peers of an event loop; if it takes more, for some seconds, one is heard after another."""
+_ALL_FREE_SECONDS: Final = 5.0
+_NEWCOMER_SECONDS: Final = 0.01
+"""Of CPU that everybody may take without waiting for the others: to begin a session takes some."""
+_PIECE_SECONDS: Final = 0.0003
+"""Of CPU that a piece takes beside what the session does with it."""
+_SMALL_BYTES: Final = 1024
+"""Read at a time of a peer that has just brought nothing new: a few questions take as long as a MiB of changes."""
 _LONGEST_PAUSE: Final = 10.0
 """Less than the silence for which a peer that sends would wait."""
 _FAREWELL: Final = 2.0
@@ -61,7 +70,32 @@ class _Bell:
             self._wanted.popleft().set()
 
 
-_bells: WeakKeyDictionary[asyncio.AbstractEventLoop, _Bell] = WeakKeyDictionary()
+class _Idle:
+    """The seconds of CPU that went into what brought nothing new, less what was allowed since."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._counted = time.monotonic()
+        self._seconds = 0.0
+
+    def add(self, seconds: float) -> float:
+        """Count *seconds* more; returns what there is now."""
+        before, self._counted = self._counted, time.monotonic()
+        self._seconds = max(self._seconds - (self._counted - before) * self._share, 0.0) + seconds
+        return self._seconds
+
+
+class _Loop:
+    """What the links of one event loop share."""
+
+    def __init__(self) -> None:
+        self.bell = _Bell()
+        self.idle = _Idle(_ALL_IDLE_SHARE)
+        self.lane = asyncio.Lock()
+        """Held while a peer is heard that has taken its part, where all of them together take too much."""
+
+
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
 
 
 class Link:
@@ -78,7 +112,7 @@ class Link:
     ) -> None:
         """Make the session; *told* is called with what happens, by the event loop's thread."""
         self._loop = asyncio.get_running_loop()
-        self._bell = _bells.setdefault(self._loop, _Bell())
+        self._shared = _loops.setdefault(self._loop, _Loop())
         self._wanted = asyncio.Event()
         """There may be something to send."""
         self._sent = asyncio.Event()
@@ -86,9 +120,11 @@ class Link:
         self._turn = asyncio.Lock()
         self._asked = False
         """What there is to send was asked for, and is not looked at yet: it will be all that there is."""
-        self._idle = 0.0
-        """Seconds of CPU that went into what brought nothing new, less its share since."""
-        self._counted = time.monotonic()
+        self._idle = _Idle(_IDLE_SHARE)
+        self._taken = 0.0
+        """Seconds of CPU that went into what brought nothing new, ever."""
+        self._fruitful = False
+        """What it said last brought something new."""
         self._told = told
         self._timing = timing or Timing()
         self._ended = Ended("it was not begun")
@@ -97,7 +133,7 @@ class Link:
 
     def _wake(self) -> None:
         if not self._asked and not self._wanted.is_set():
-            self._bell.ring(self._loop, self._wanted)
+            self._shared.bell.ring(self._loop, self._wanted)
 
     def _output(self) -> bytes:
         self._asked = False
@@ -108,7 +144,8 @@ class Link:
         session = self.session
         before, begun = session.new_bytes, time.thread_time()
         session.receive(data)
-        return (time.thread_time() - begun) * max(1 - (session.new_bytes - before) / len(data), 0.0)
+        self._fruitful = session.new_bytes > before
+        return (time.thread_time() - begun + _PIECE_SECONDS) * max(1 - (session.new_bytes - before) / len(data), 0.0)
 
     async def _call(self, call: Callable[..., T], *args: Any) -> T:
         """Run a call of the session in a worker thread: it may wait for the disk."""
@@ -154,8 +191,9 @@ class Link:
         while not session.ended:
             patience = timing.silence if session.introduced else min(timing.silence, left)
             begun = time.monotonic()
+            size = BUFFER_BYTES if self._fruitful else _SMALL_BYTES
             try:
-                data = await asyncio.wait_for(reader.read(BUFFER_BYTES), max(patience, 0.0))
+                data = await asyncio.wait_for(reader.read(size), max(patience, 0.0))
             except asyncio.TimeoutError:
                 reason = "nothing was heard of the peer for too long"
                 await self._call(session.lost, reason)
@@ -167,15 +205,28 @@ class Link:
             if not data:
                 await self._call(session.lost)
                 break
-            idle = await self._call(self._receive_some, data)
-            self._wanted.set()
-            before, self._counted = self._counted, time.monotonic()
-            self._idle = max(self._idle - (self._counted - before) * _IDLE_SHARE, 0.0) + idle
-            if self._idle > _FREE_SECONDS and not session.ended:
-                await asyncio.sleep(min((self._idle - _FREE_SECONDS) / _IDLE_SHARE, _LONGEST_PAUSE))
+            idle = await self._hear(data)
+            if idle > _FREE_SECONDS and not session.ended:
+                await asyncio.sleep(min((idle - _FREE_SECONDS) / _IDLE_SHARE, _LONGEST_PAUSE))
             while session.crowded and not session.ended:
                 self._sent.clear()
                 await self._sent.wait()
+
+    async def _hear(self, data: bytes) -> float:
+        """Let the session receive *data*, in its turn if too much of what comes brings nothing new.
+
+        Returns what this peer has taken of CPU for nothing new.
+        """
+        shared = self._shared
+        crowded = shared.idle.add(0.0) > _ALL_FREE_SECONDS and self._taken > _NEWCOMER_SECONDS and not self._fruitful
+        async with shared.lane if crowded else nullcontext():
+            idle = await self._call(self._receive_some, data)
+            self._wanted.set()
+            shared.idle.add(idle)
+            self._taken += idle
+            if crowded:
+                await asyncio.sleep(idle / _ALL_IDLE_SHARE - idle)
+            return self._idle.add(idle)
 
     async def _send(self, writer: asyncio.StreamWriter) -> None:
         session, timing = self.session, self._timing
@@ -213,6 +264,7 @@ class Link:
                 alarm.cancel()
             if time.monotonic() >= said + timing.keep_alive:
                 await self._call(session.keep_alive)
+                said = time.monotonic()  # also where nothing comes of it, as before the introduction
 
     async def _farewell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Close the streams, so that the peer still reads what was said last."""
