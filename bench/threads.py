@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from threading import Lock, Thread
-from typing import Any
 
 from bench import ours
 from bench.harness import Goal, HotPath, Sample, Settings, once, python
@@ -14,34 +14,35 @@ BATCH = 1000
 DIRECTORY = "threads"
 
 
-def _batches(settings: Settings) -> list[list[bytes]]:
-    with input_file("reports", settings).open("rb") as file:
-        return list(iter(lambda: list(islice(file, BATCH)), []))
-
-
-def _from_threads(threads: int, batches: list[list[bytes]], write: Any) -> Sample:
-    """*write* called for every batch by as many threads, each with those that are its own."""
+def _from_threads(settings: Settings, threads: int, write: Callable[[list[bytes]], int]) -> Sample:
+    """*write* called for every batch, by as many threads, of which each takes the next when it is done with one."""
     counts = [0] * threads
-
-    def work(number: int) -> None:
-        for batch in islice(batches, number, None, threads):
-            counts[number] += write(batch)
+    taking = Lock()
 
     def run() -> int:
-        workers = [Thread(target=work, args=[number]) for number in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        with input_file("reports", settings).open("rb") as file:
+
+            def work(number: int) -> None:
+                while True:
+                    with taking:
+                        batch = list(islice(file, BATCH))
+                    if not batch:
+                        return
+                    counts[number] += write(batch)
+
+            workers = [Thread(target=work, args=[number]) for number in range(threads)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
         return sum(counts)
 
     return once(run, whole=True)
 
 
 def scoutcore_threads(settings: Settings, threads: str) -> Sample:
-    batches = _batches(settings)
     with ours.create(settings.path(DIRECTORY)) as db:
-        return _from_threads(int(threads), batches, lambda batch: db.ingest(b"".join(batch)).accepted)
+        return _from_threads(settings, int(threads), lambda batch: db.ingest(b"".join(batch)).accepted)
 
 
 def plyvel_threads(settings: Settings, threads: str) -> Sample:
@@ -54,7 +55,7 @@ def plyvel_threads(settings: Settings, threads: str) -> Sample:
         with numbering:
             return plain.write(batch)
 
-    found = _from_threads(int(threads), _batches(settings), write)
+    found = _from_threads(settings, int(threads), write)
     plain.close()
     return found
 
