@@ -114,14 +114,18 @@ def test_what_brings_nothing_new_costs_who_says_it(monkeypatch: pytest.MonkeyPat
     async def costs() -> list[float]:
         one = link.Link(replica_of(new()), Options(), initiator=False)
         data = hostile.MARKER + hostile.FORKED + b"".join(hostile.change_frame(n, "x" * 1000) for n in range(1, 20))
+        long = hostile.change_frame(20, "x" * 100_000)
+        parts = [long[:50], long[50:20_000], long[20_000:99_000], long[99_000:99_010], long[99_010:]]
         ask = hostile.words(hostile.Have(ask=hostile.At(hostile.FORKED.hex(), 7)))
-        found = [one._receive_some(some) for some in (hostile.introduced(), data, data, ask)]
+        found = [one._receive_some(some) for some in (hostile.introduced(), data, data, ask, *parts)]
         assert not one.session.ended
         return found
 
-    _, new_data, again, asked = asyncio.run(costs())
+    _, new_data, again, asked, begun, part, next_part, little, end = asyncio.run(costs())
     assert new_data < 0.1
-    assert again == asked == 1.0
+    assert again == asked == begun == little == 1.0
+    assert part == next_part == 0.0, "of a long frame it is not known yet what it brings"
+    assert end == 0.0
 
 
 def test_who_says_nothing_new_is_heard_less(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,8 +142,10 @@ class Link:
     def _receive_some(self, data: bytes) -> float:
         """Let the session receive *data*; the seconds of CPU that went into what of it brought nothing new."""
         session = self.session
-        before, begun = session.new_bytes, time.thread_time()
+        before, missing, begun = session.new_bytes, session.missing, time.thread_time()
         session.receive(data)
+        if _SMALL_BYTES <= len(data) < missing:
+            return 0.0  # a part of a long frame: what that brings shows in the end
         self._fruitful = session.new_bytes > before
         return (time.thread_time() - begun + _PIECE_SECONDS) * max(1 - (session.new_bytes - before) / len(data), 0.0)
 
@@ -191,7 +193,7 @@ class Link:
         while not session.ended:
             patience = timing.silence if session.introduced else min(timing.silence, left)
             begun = time.monotonic()
-            size = BUFFER_BYTES if self._fruitful else _SMALL_BYTES
+            size = BUFFER_BYTES if self._fruitful else max(session.missing, _SMALL_BYTES)
             try:
                 data = await asyncio.wait_for(reader.read(size), max(patience, 0.0))
             except asyncio.TimeoutError:

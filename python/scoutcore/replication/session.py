@@ -255,6 +255,11 @@ class Session:
         return self._state not in ("hello", "auth")
 
     @property
+    def missing(self) -> int:
+        """Bytes that have yet to come of a frame that has begun; 0: none has, or its length is not known yet."""
+        return max(self._whole - len(self._pending), 0)
+
+    @property
     def new_bytes(self) -> int:
         """How much was received that was new here."""
         return self._quota.bytes
