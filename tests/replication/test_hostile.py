@@ -128,6 +128,27 @@ def test_what_brings_nothing_new_costs_who_says_it(monkeypatch: pytest.MonkeyPat
     assert end == 0.0
 
 
+def test_long_frames_come_in_long_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no piece before the last of a frame has brought anything new."""
+    sizes: list[int] = []
+    receive = Session.receive
+
+    def noted(self: Session, data: bytes) -> None:
+        sizes.append(len(data))
+        receive(self, data)
+
+    monkeypatch.setattr(Session, "receive", noted)
+    with new() as db, new() as near:
+        db.troops.create(key=KEY)
+        for number in range(10):
+            db.report(1, 1, "temp", "x" * 1_000_000 + str(number))
+        with Server(near, ["tcp://127.0.0.1:0"], Options()) as server:
+            db.sync(server.addresses[0]).wait(PATIENCE)
+        assert dump(near) == dump(db)
+    assert sum(sizes) > 10_000_000
+    assert len(sizes) < 2_000
+
+
 def test_who_says_nothing_new_is_heard_less(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     sleep = asyncio.sleep
