@@ -21,7 +21,7 @@ BUFFER_BYTES: Final = 1 * MIB
 _OUT_BYTES: Final = 64 * 1024
 """While more of what goes out was not taken by the peer, nothing is added to it."""
 _FREE_SECONDS: Final = 1.0
-_IDLE_SHARE: Final = 0.1
+_IDLE_SHARE: Final = 0.05
 """What a peer says that brings nothing new may take this part of a core, and so much more at once."""
 _ALL_IDLE_SHARE: Final = 0.25
 """And this that of all peers of an event loop; if it takes more, for some seconds, one is heard after another."""
