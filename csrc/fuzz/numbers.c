@@ -1,5 +1,5 @@
-/* Numbers as texts, and texts as numbers: what is written is what strtod and strtoll read, and so are the numbers of texts that
- * are taken apart. */
+/* Numbers as texts, and texts as numbers: what is written is what strtod and strtoll read, and so are the numbers of
+ * texts that are taken apart. */
 #include "fuzz.h"
 
 enum { MOST = 64 };
@@ -91,14 +91,14 @@ static void take_apart(input *in)
         uint64_t first = number_ends[k] - number_starts[k];
         uint8_t all = 1;
         for (size_t i = 0; i < count; i++) {
-            uint64_t begin = starts[i], end = 0, piece = starts[0];
+            uint64_t begin = starts[i], piece = starts[0];
             for (size_t n = 0; n <= k; n++) { /* what is between numbers is as in the first */
                 uint64_t size = number_starts[n] - piece;
                 REQUIRE(size <= ends[i] - begin && same(data + begin, data + piece, size));
                 begin = n < k ? number_end(data, begin + size, ends[i]) : begin + size;
                 piece = number_ends[n];
             }
-            end = number_end(data, begin, ends[i]);
+            uint64_t end = number_end(data, begin, ends[i]);
             double value = number_at(data, begin, end);
             REQUIRE(value == values[k * count + i]);
             all &= end - begin == first && same(data + begin, data + number_starts[k], first);

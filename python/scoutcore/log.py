@@ -80,7 +80,7 @@ class Log:
         """Its uuid frame."""
         return MARKER + self.uuid
 
-    def grow(self, frames: bytes) -> None:
+    def keep_tail(self, frames: bytes) -> None:
         """Keep the ``tail``, now that *frames* follow."""
         end = (self.tail + frames[1 - MARKER_BYTES :])[1 - MARKER_BYTES :]
         at = end.find(MARKER[0])
@@ -287,7 +287,7 @@ class Logs:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
         first = log.head + 1
         log.head += changes
-        log.grow(frames)
+        log.keep_tail(frames)
         if log is self.own:
             log.written = self._clock.last
         commit.log_bytes += len(frames)

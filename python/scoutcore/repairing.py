@@ -278,7 +278,7 @@ class _Repair:
                     puts[key] = None
                     puts[log.chunk_key(subset, last + 1, end)] = more
                 last = end
-                log.grow(more)
+                log.keep_tail(more)
             else:
                 puts[key] = None
         lost = max(log.head, last) - last
@@ -296,7 +296,7 @@ class _Repair:
             return
         cursor = Cursor(logs, log, self._directory.changes, log.head - 1)
         try:
-            log.grow(cursor.read(log.head, 1)[0])
+            log.keep_tail(cursor.read(log.head, 1)[0])
         finally:
             cursor.close()
 

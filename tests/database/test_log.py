@@ -90,7 +90,7 @@ def test_a_keyframe_over_the_seam(cut: int) -> None:
     own = db._logs.own
     assert own is not None
     marker = b"\x11\x02" + own.uuid
-    own.grow(b"before" * 5 + marker[:cut])
+    own.keep_tail(b"before" * 5 + marker[:cut])
     assert own.tail == marker[:cut]
     assert not db._logs.fits(own, marker[cut:] + b"behind")
     assert db._logs.fits(own, b"x" + marker[cut:])
@@ -100,7 +100,7 @@ def test_a_keyframe_over_the_seam(cut: int) -> None:
 def test_a_tail_is_all_that_a_keyframe_could_begin_with(pieces: list[bytes]) -> None:
     log = Log(b"\x11\x02\x11\x11\x02\x11\x02" + b"\x11" * 9, 0)
     for piece in pieces:
-        log.grow(piece)
+        log.keep_tail(piece)
     written = b"".join(pieces)
     assert log.tail == max((log.marker[:cut] for cut in range(18) if written.endswith(log.marker[:cut])), key=len)
 
@@ -109,7 +109,7 @@ def test_the_seam_is_kept_over_a_restart(path: Path) -> None:
     with scoutcore.open(path) as db:
         own = db._logs.own
         assert own is not None
-        own.grow(own.marker[:5])
+        own.keep_tail(own.marker[:5])
         db._store.write({own.state_key: own.dump()}, sync=False)
     with scoutcore.open(path) as db:
         assert db._logs.own is not None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -176,15 +176,18 @@ def test_of_a_crowd_that_says_nothing_new_one_is_heard_after_another(monkeypatch
     monkeypatch.setattr(link, "_ALL_FREE_SECONDS", 1.0)
     heard: list[int] = []
     at_once = most = 0
+    meeting = Barrier(2)
 
     def receive(self: link.Link, data: bytes) -> float:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
+        if not self._shared.idle.add(0.0):
+            meeting.wait(PATIENCE)
         time.sleep(0.01)
         heard.append(data[0])
         at_once -= 1
-        return 0.001
+        return 0.0
 
     monkeypatch.setattr(link.Link, "_receive_some", receive)
 
@@ -194,9 +197,8 @@ def test_of_a_crowd_that_says_nothing_new_one_is_heard_after_another(monkeypatch
         for one in links[:5]:
             one._taken = 0.5
         assert len({id(one._shared) for one in links}) == 1
-        await asyncio.gather(*(one._hear(bytes([number])) for number, one in enumerate(links)))
-        assert most > 1, "together they take little"
-        links[0]._shared.idle.add(10.0)
+        await asyncio.gather(*(one._hear(b"!") for one in links[:2]))  # together they take little
+        links[0]._shared.idle.add(1000.0)
         most = 0
         heard.clear()
         await asyncio.gather(*(one._hear(bytes([number])) for number, one in enumerate(links[:5])))

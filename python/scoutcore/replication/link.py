@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from scoutcore.replication.replica import MIB, Replica
 from scoutcore.replication.session import Connected, Ended, Event, Options, Session
@@ -95,7 +95,8 @@ class _Loop:
         """Held while a peer is heard that has taken its part, where all of them together take too much."""
 
 
-_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+_loops: WeakValueDictionary[asyncio.AbstractEventLoop, _Loop] = WeakValueDictionary()
+"""As long as there are links: its lock knows the event loop."""
 
 
 class Link:
