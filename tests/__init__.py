@@ -1,0 +1,7 @@
+"""Tests of scoutcore."""
+
+from scoutcore.store import journal
+
+# So that all of the tests, and the processes that they start, gather small values and put them in their places often.
+journal._FEW = 2
+journal._KEYS = 100

@@ -22,12 +22,13 @@ from scoutcore.codec.constants import BLOCK_CODECS
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory, write_file
 from scoutcore.errors import CorruptError, StorageError, TruncatedError
-from scoutcore.log import Log, Logs
+from scoutcore.log import SECTIONS, Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.retention import APPLIED, Retention
 from scoutcore.rows import Rows
 from scoutcore.source import changes_of
 from scoutcore.store import Store
+from scoutcore.store.journal import JournaledStore
 from scoutcore.store.leveldb import DamagedError, LevelDBStore, create
 from scoutcore.views import Views
 
@@ -37,10 +38,11 @@ BUILT: Final = "db.built"
 """A LevelDB that was built anew, whole, while it is about to take the place of the old one."""
 _MENDING: Final = keys.META + b"mending"
 """There while a database is being mended: what there is to say of it."""
+_CHUNKS: Final = frozenset(SECTIONS.values())
 _log = logging.getLogger("scoutcore")
 
 
-def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
+def open_store(directory: Directory) -> tuple[Store, list[str]]:
     """The directory's LevelDB, mended where it has to be, and what was cut off to mend it.
 
     Raises:
@@ -50,7 +52,8 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
     messages: list[str] = []
     _refuse_to_begin_anew(directory)
     try:
-        store = LevelDBStore(directory.leveldb) if directory.leveldb.exists() else create(directory.leveldb)
+        leveldb = LevelDBStore(directory.leveldb) if directory.leveldb.exists() else create(directory.leveldb)
+        store = JournaledStore(leveldb, _CHUNKS)
         try:
             begun = store.get(_MENDING)
             restored = _restore_rules(store, directory)
@@ -69,13 +72,13 @@ def open_store(directory: Directory) -> tuple[LevelDBStore, list[str]]:
         messages = [str(problem)]
     if messages:
         messages[0] += f"; what there was is kept in {_keep_copy(directory.leveldb)}"
-    store = _open_damaged(directory.leveldb)
+    store = JournaledStore(_open_damaged(directory.leveldb), _CHUNKS)
     try:
         forks.resume(store, directory.identity, directory.changes)
         messages = _mend(store, directory, messages + _restore_rules(store, directory))
     finally:
         store.close()
-    return LevelDBStore(directory.leveldb), _said(directory, messages)
+    return JournaledStore(LevelDBStore(directory.leveldb), _CHUNKS), _said(directory, messages)
 
 
 def _restore_rules(store: Store, directory: Directory) -> list[str]:
@@ -127,7 +130,7 @@ def _keep_copy(path: Path) -> Path:
     return copy
 
 
-def _mend(store: LevelDBStore, directory: Directory, messages: list[str]) -> list[str]:
+def _mend(store: Store, directory: Directory, messages: list[str]) -> list[str]:
     """Cut the logs at their gaps and build the views anew; what was said of it, also before an interruption."""
     begun = store.get(_MENDING)
     if begun is not None:

@@ -17,7 +17,8 @@ from typing import Final
 import plyvel
 
 from scoutcore import keys, multibuffer
-from scoutcore.errors import CodecError
+from scoutcore.errors import CodecError, StorageError
+from scoutcore.store import journal
 from scoutcore.store.repair import repair
 
 SECTIONS: Final = (keys.LOG_STATE, keys.PACKED, keys.GAPS, keys.META, keys.TROOP_UID, keys.LOG_SENSOR, keys.LOG_TROOP)
@@ -48,11 +49,23 @@ def main(path: str, how: str) -> None:
     if how == "repair":
         repair(Path(path))
     db = plyvel.DB(path, create_if_missing=False, paranoid_checks=False)
+    _settle(db)
     out = sys.stdout.buffer
     for section in SECTIONS:
         for item in db.iterator(start=section, stop=keys.after(section), verify_checksums=True, fill_cache=False):
             out.write(multibuffer.pack(item))
     out.flush()
+
+
+def _settle(db: plyvel.DB) -> None:
+    """Put in its place what entries of the journal have; those that are damaged are left."""
+    for _, entry in list(db.iterator(prefix=journal.PREFIX, verify_checksums=True)):
+        with suppress(StorageError), db.write_batch(transaction=True) as batch:
+            for key, value in journal.puts_of(entry).items():
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from scoutcore.database import Database
 from scoutcore.directory import Directory
 from scoutcore.errors import CorruptError, FormatError, InvalidError, StorageError
 from scoutcore.ingest import parsed
-from scoutcore.store.leveldb import LevelDBStore
+from scoutcore.store.journal import JournaledStore
 from scoutcore.store.memory import MemoryStore
 from scoutcore.watch import Synced
 from tests.database.compare import assert_row, plain
@@ -386,15 +386,15 @@ def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
         """Expire with so many writes; the largest, and how many there were."""
         sizes: list[int] = []
 
-        def write(self: LevelDBStore, puts: dict[bytes, Any], sync: bool) -> None:
+        def write(self: JournaledStore, puts: dict[bytes, Any], sync: bool) -> None:
             if len(sizes) == writes:
                 raise Interrupted
             sizes.append(len(puts))
             real(self, puts, sync)
 
         with monkeypatch.context() as patch, scoutcore.open(trial, pack=False) as db:
-            real = LevelDBStore.write
-            patch.setattr(LevelDBStore, "write", write)
+            real = JournaledStore.write
+            patch.setattr(JournaledStore, "write", write)
             db.expire(before=512 * 7 * MINUTE)
         return max(sizes), len(sizes)
 

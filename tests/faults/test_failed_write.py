@@ -14,6 +14,7 @@ import pytest
 import scoutcore
 from scoutcore.database import Database
 from scoutcore.errors import InvalidError, StorageError
+from scoutcore.store.journal import JournaledStore
 from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.watch import Synced
 from tests.database.child import run
@@ -24,8 +25,10 @@ from tests.waiting import wait_until
 
 
 def break_next_write(db: Database) -> None:
-    assert isinstance(db._store, LevelDBStore)
-    db._store._db = Refusing(db._store._db)
+    assert isinstance(db._store, JournaledStore)
+    leveldb = db._store._store
+    assert isinstance(leveldb, LevelDBStore)
+    leveldb._db = Refusing(leveldb._db)
 
 
 def test_a_report(disk: Database) -> None:

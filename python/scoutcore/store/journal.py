@@ -1,0 +1,251 @@
+"""A journal before a store: small values are gathered, and put in their places only when many have come together.
+
+LevelDB takes longer to put a small value than it takes to make one, and last values are put again and again. So what is
+small in a write becomes one entry of the journal, in one atomic batch with the rest of it, and is kept in memory, too.
+From time to time all that was gathered is put where it belongs and its entries are deleted, again in one batch.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
+from operator import gt, lt
+from struct import Struct
+from threading import Lock
+from typing import Final
+
+import msgspec
+
+from scoutcore.errors import StorageError
+from scoutcore.store import Store
+
+PREFIX: Final = b"\0j"
+"""What the keys of entries begin with, before all other keys. Numbers follow, which rise and are not used again."""
+_NUMBER: Final = Struct(">Q")
+_WRITE_KEYS: Final = 4096
+_WRITE_BYTES: Final = 512 * 1024
+_KEY_BYTES: Final = 1024
+"""The most of one write that is gathered, in all and for each of its keys: a larger one is put in its place at once."""
+_KEYS: Final = 16_384
+_BYTES: Final = 4 * 1024 * 1024
+"""The most that is gathered: keys, and bytes of entries."""
+_FEW: Final = 16
+"""So many new keys find their places in the order one by one."""
+_ABSENT: Final = bytes(1)
+"""Told by identity from all that is stored."""
+
+Puts = dict[bytes, bytes | None]
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Puts).decode
+_NOTHING: Final = _encode({})
+"""The entry behind all that has come to its place: its number is not used again."""
+
+
+def puts_of(entry: bytes) -> Puts:
+    """What an entry puts, or with None deletes.
+
+    Raises:
+        StorageError: it is none.
+    """
+    try:
+        return _decode(entry)
+    except msgspec.DecodeError as problem:
+        raise StorageError(f"an entry of the journal is damaged: {problem}") from None
+
+
+class JournaledStore:
+    """A store behind a journal. Nobody else is to write to it."""
+
+    def __init__(self, store: Store, direct: Container[bytes]) -> None:
+        """*direct*: the first two bytes of keys that are put in their places at once.
+
+        Of one write they may be read a moment before the others.
+        """
+        self._store = store
+        self._direct = direct
+        self._lock = Lock()
+        """Who writes or closes holds it."""
+        self._gathered: Puts | None = None
+        """What the entries put; None: they are to be read. It only grows, and then there is another."""
+        self._settled: object | None = None
+        """Another one whenever what was gathered has come to its place; None while that is under way."""
+        self._order: list[bytes] = []
+        self._unordered: list[bytes] = []
+        """Together the keys of what is gathered, once each."""
+        self._order_lock = Lock()
+        """Who adds to what is gathered holds it, and who looks for a range in there."""
+        self._entries: list[bytes] = []
+        """The keys of the entries that there are."""
+        self._next = 0
+        """The number of the next."""
+        self._bytes = 0
+        """What all of them take."""
+
+    def get(self, key: bytes) -> bytes | None:
+        gathered = self._gathered
+        if gathered is None:
+            with self._lock:
+                gathered = self._load()
+        value = gathered.get(key, _ABSENT)
+        return self._store.get(key) if value is _ABSENT else value
+
+    def scan(
+        self, start: bytes, stop: bytes, reverse: bool = False, *, once: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        settled = self._settled
+        if settled is not None:
+            found = self._scan(start, stop, reverse, once)
+            if settled is self._settled:
+                return found
+        with self._lock:
+            self._load()
+            return self._scan(start, stop, reverse, once)
+
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+        with self._lock:
+            if not self._load() and len(puts) < _FEW:  # there is nothing to gain
+                self._store.write(puts, sync)
+                return
+            direct = {key: value for key, value in puts.items() if key[:2] in self._direct}
+            small = dict(puts)
+            for key in direct:
+                del small[key]
+            self._write(puts, direct, small, sync)
+
+    def publish(self) -> None:
+        self._store.publish()
+
+    def size(self, start: bytes, stop: bytes) -> int:
+        return self._store.size(start, stop)
+
+    def compact(self, start: bytes, stop: bytes) -> None:
+        with self._lock:
+            self._write({}, {}, {}, sync=False)
+        self._store.compact(start, stop)
+
+    @contextmanager
+    def taken(self) -> Iterator[JournaledStore]:
+        with self._lock:
+            self._gathered = self._settled = None
+            with self._store.taken() as store:
+                yield JournaledStore(store, self._direct)
+
+    def close(self) -> None:
+        with self._lock:
+            try:
+                with suppress(StorageError):  # the journal has it
+                    self._write({}, {}, {}, sync=False)
+            finally:
+                self._gathered, self._settled = {}, None
+                self._store.close()
+
+    # --- the lock is held ---
+
+    def _load(self) -> Puts:
+        """What is gathered, read again where need be."""
+        if self._gathered is None:
+            stop = PREFIX + b"\xff" * (_NUMBER.size + 1)
+            entries = list(self._store.scan(PREFIX, stop))
+            gathered: Puts = {}
+            for _, entry in entries:
+                gathered.update(puts_of(entry))
+            self._entries = [key for key, _ in entries]
+            self._next = _NUMBER.unpack_from(self._entries[-1], len(PREFIX))[0] + 1 if entries else 0
+            self._bytes = sum(len(entry) for _, entry in entries)
+            with self._order_lock:
+                self._order, self._unordered = [], list(gathered)
+                self._gathered = gathered
+            self._settled = object()
+        return self._gathered
+
+    def _write(self, puts: Mapping[bytes, bytes | None], direct: Puts, small: Puts, sync: bool) -> None:
+        """Write *puts*, which are *direct* and *small*; where these are not to be gathered, with all that is."""
+        gathered = self._load()
+        gathers = 0 < len(small) <= min(_WRITE_KEYS, _KEYS - len(gathered))
+        entry = _encode(small) if gathers else _NOTHING
+        gathers = gathers and len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * len(small), _BYTES - self._bytes)
+        try:
+            if gathers:
+                self._store.write({**direct, self._key(): entry}, sync)
+                self._gather(small)
+                self._number(entry)
+            elif gathered:
+                self._settled = None
+                entries = dict.fromkeys(self._entries)
+                self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync)
+                with self._order_lock:
+                    self._order, self._unordered, self._gathered = [], [], {}
+                self._entries, self._bytes = [], 0
+                self._number(_NOTHING)
+                self._settled = object()
+            elif puts:
+                self._store.write(puts, sync)
+        except BaseException:
+            self._gathered = self._settled = None  # who knows what is stored
+            raise
+
+    def _key(self) -> bytes:
+        """The key of the next entry."""
+        return PREFIX + _NUMBER.pack(self._next)
+
+    def _number(self, entry: bytes) -> None:
+        """Count an entry that was written."""
+        self._entries.append(self._key())
+        self._next += 1
+        self._bytes += len(entry)
+
+    def _gather(self, puts: Puts) -> None:
+        """Have *puts* among what is gathered."""
+        gathered = self._gathered
+        assert gathered is not None
+        with self._order_lock:
+            known = len(gathered)
+            gathered.update(puts)
+            self._unordered += islice(reversed(gathered), len(gathered) - known)
+
+    # --- whoever reads ---
+
+    def _scan(self, start: bytes, stop: bytes, reverse: bool, once: bool) -> Iterator[tuple[bytes, bytes]]:
+        gathered = self._range(start, stop)
+        stored = self._store.scan(start, stop, reverse, once=once)
+        return _merged(gathered, stored, reverse) if gathered else stored
+
+    def _range(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes | None]]:
+        """What is gathered from *start* to *stop* (exclusive), in order."""
+        if not self._gathered:
+            return []
+        with self._order_lock:
+            gathered = self._gathered
+            if not gathered:
+                return []
+            order, new = self._order, self._unordered
+            if len(new) <= _FEW:
+                for key in new:
+                    insort(order, key)
+            else:
+                order += new
+                order.sort()
+            self._unordered = []
+            found = order[bisect_left(order, start) : bisect_left(order, stop)]
+            return [(key, gathered[key]) for key in found]
+
+
+def _merged(
+    gathered: list[tuple[bytes, bytes | None]], stored: Iterator[tuple[bytes, bytes]], reverse: bool
+) -> Iterator[tuple[bytes, bytes]]:
+    """What is *stored*, but for the keys of *gathered*, which has later values; both are in order."""
+    before = gt if reverse else lt
+    item = next(stored, None)
+    for key, value in reversed(gathered) if reverse else gathered:
+        while item is not None and before(item[0], key):
+            yield item
+            item = next(stored, None)
+        if item is not None and item[0] == key:
+            item = next(stored, None)
+        if value is not None:
+            yield key, value
+    if item is not None:
+        yield item
+        yield from stored

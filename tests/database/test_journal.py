@@ -1,0 +1,309 @@
+"""The journal before a store: what is read is what was written, wherever it lies, and whatever fails or ends."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+import scoutcore
+from scoutcore.errors import ClosedError, StorageError
+from scoutcore.salvage import salvage
+from scoutcore.store import Store, journal
+from scoutcore.store.journal import JournaledStore
+from scoutcore.store.leveldb import LevelDBStore, create
+from scoutcore.store.memory import MemoryStore
+from tests.database.compare import assert_shows
+from tests.database.logs import content_of
+
+DIRECT = frozenset((b"ls",))
+FIRST, LAST = b"\1", b"\xff"
+short_keys = st.tuples(st.sampled_from((b"a", b"b", b"ls")), st.binary(max_size=2)).map(b"".join)
+puts = st.dictionaries(short_keys, st.none() | st.binary(max_size=3) | st.just(b"x" * 2000), max_size=12)
+
+
+class Failing(MemoryStore):
+    """A store that fails when it is told to, before it has written or behind it."""
+
+    fails: str | None = None
+
+    def write(self, puts: Any, sync: bool) -> None:
+        fails, self.fails = self.fails, None
+        if fails == "before":
+            raise StorageError("before")
+        super().write(puts, sync)
+        if fails == "behind":
+            raise StorageError("behind")
+
+
+class Twins(RuleBasedStateMachine):
+    """A journaled store and a plain one that are written to alike."""
+
+    @initialize(few=st.integers(0, 5), most=st.integers(1, 30))
+    def begin(self, few: int, most: int) -> None:
+        self.before = journal._FEW, journal._KEYS
+        journal._FEW, journal._KEYS = few, most
+        self.inner = Failing()
+        self.store = JournaledStore(self.inner, DIRECT)
+        self.plain = MemoryStore()
+
+    def teardown(self) -> None:
+        journal._FEW, journal._KEYS = self.before
+
+    @rule(puts=puts)
+    def write(self, puts: dict[bytes, bytes | None]) -> None:
+        self.store.write(puts, sync=False)
+        self.plain.write(puts, sync=False)
+
+    @rule(puts=puts.filter(bool), fails=st.sampled_from(("before", "behind")))
+    def fail(self, puts: dict[bytes, bytes | None], fails: str) -> None:
+        self.inner.fails = fails
+        with pytest.raises(StorageError, match=fails):
+            self.store.write(puts, sync=False)
+        if fails == "behind":
+            self.plain.write(puts, sync=False)
+
+    @rule()
+    def die(self) -> None:
+        self.store = JournaledStore(self.inner, DIRECT)
+
+    @rule()
+    def close(self) -> None:
+        self.store.close()
+        assert list(self.inner.scan(FIRST, LAST)) == list(self.plain.scan(FIRST, LAST))
+        self.store = JournaledStore(self.inner, DIRECT)
+
+    @rule(puts=puts)
+    def take(self, puts: dict[bytes, bytes | None]) -> None:
+        with self.store.taken() as store:
+            assert list(store.scan(FIRST, LAST)) == list(self.plain.scan(FIRST, LAST))
+            store.write(puts, sync=False)
+        self.plain.write(puts, sync=False)
+
+    @rule()
+    def compact(self) -> None:
+        self.store.compact(FIRST, LAST)
+        assert list(self.inner.scan(FIRST, LAST)) == list(self.plain.scan(FIRST, LAST))
+
+    @rule(key=short_keys)
+    def get(self, key: bytes) -> None:
+        assert self.store.get(key) == self.plain.get(key)
+
+    @rule(start=short_keys, stop=short_keys, reverse=st.booleans())
+    def scan(self, start: bytes, stop: bytes, reverse: bool) -> None:
+        assert list(self.store.scan(start, stop, reverse)) == list(self.plain.scan(start, stop, reverse))
+        assert list(self.store.scan(FIRST, LAST, reverse)) == list(self.plain.scan(FIRST, LAST, reverse))
+
+    @rule(puts=st.lists(puts, max_size=3))
+    def scan_while_it_is_written_to(self, puts: list[dict[bytes, bytes | None]]) -> None:
+        then = list(self.plain.scan(FIRST, LAST))
+        scan = self.store.scan(FIRST, LAST)
+        for some in puts:
+            self.write(some)
+        assert list(scan) == then
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(max_examples=2 * settings.default.max_examples, stateful_step_count=30)
+
+
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limits that users have."""
+    monkeypatch.setattr(journal, "_FEW", 16)
+    monkeypatch.setattr(journal, "_KEYS", 16_384)
+
+
+@pytest.fixture
+def inner() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def store(usual: None, inner: MemoryStore) -> JournaledStore:
+    return JournaledStore(inner, DIRECT)
+
+
+def batch(number: int, count: int = 100, size: int = 10) -> dict[bytes, bytes | None]:
+    return {b"k%04d" % key: b"%0*d" % (size, number) for key in range(count)}
+
+
+def entries(inner: Store) -> list[bytes]:
+    return [entry for _, entry in inner.scan(journal.PREFIX, journal.PREFIX + b"\xff" * 9)]
+
+
+def test_small_values_are_gathered_and_chunks_are_not(store: JournaledStore, inner: MemoryStore) -> None:
+    chunk = {b"ls\1": b"x" * 5000}
+    store.write({**chunk, **batch(1)}, sync=False)
+    store.write({b"ls\1": None, **batch(2)}, sync=False)
+    assert [journal.puts_of(entry) for entry in entries(inner)] == [batch(1), batch(2)]
+    assert list(inner.scan(FIRST, LAST)) == []
+    assert dict(store.scan(FIRST, LAST)) == batch(2)
+    assert store.get(b"k0007") == batch(2)[b"k0007"]
+
+
+@pytest.mark.parametrize(
+    "large", [batch(1, journal._WRITE_KEYS + 1), batch(1, 600, 1000), batch(1, 20, 1025), batch(1, 15)]
+)
+def test_what_is_large_or_next_to_nothing_is_not_gathered(
+    large: dict[bytes, bytes | None], store: JournaledStore, inner: MemoryStore
+) -> None:
+    store.write(large, sync=False)
+    assert entries(inner) == []
+    assert dict(inner.scan(FIRST, LAST)) == large
+
+
+def test_next_to_nothing_is_gathered_where_something_is(store: JournaledStore, inner: MemoryStore) -> None:
+    store.write(batch(1), sync=False)
+    store.write(batch(2, 1), sync=False)
+    assert len(entries(inner)) == 2
+    assert dict(store.scan(FIRST, LAST)) == {**batch(1), **batch(2, 1)}
+
+
+@pytest.mark.parametrize(("count", "size", "most"), [(1000, 10, 16), (500, 1000, 8)])
+def test_what_is_gathered_has_limits(
+    count: int, size: int, most: int, store: JournaledStore, inner: MemoryStore
+) -> None:
+    """By keys, where each write has others, and by bytes."""
+    found = []
+    for number in range(3 * (most + 1)):
+        keys = batch(number, count, size)
+        store.write({b"%04d" % number + key: value for key, value in keys.items()}, sync=False)
+        found.append(sum(map(len, entries(inner))))
+    assert max(found) <= journal._BYTES
+    assert found.count(1) == 3, "three times all has come to its place"
+    assert found.index(1) == most
+
+
+def test_numbers_are_not_used_again(store: JournaledStore, inner: MemoryStore) -> None:
+    numbers = []
+    for _ in range(3):
+        store.write(batch(1), sync=False)
+        numbers += [key for key, _ in inner.scan(journal.PREFIX, b"\1")]
+        store.close()
+        store = JournaledStore(inner, DIRECT)
+        numbers += [key for key, _ in inner.scan(journal.PREFIX, b"\1")]
+    assert numbers == sorted(numbers)
+    assert len(set(numbers)) == 6, "one for each write, and one for each time that all came to its place"
+
+
+def test_a_damaged_entry_is_an_error(store: JournaledStore, inner: MemoryStore) -> None:
+    store.write(batch(1), sync=False)
+    ((key, entry),) = inner.scan(journal.PREFIX, b"\1")
+    for damaged in (entry[:-1], b"", b"\xc1", b"\x01"):
+        inner.write({key: damaged}, sync=False)
+        again = JournaledStore(inner, DIRECT)
+        for call in (
+            lambda again=again: again.get(b"a"),
+            lambda again=again: again.scan(FIRST, LAST),
+            lambda again=again: again.write(batch(2), sync=False),
+        ):
+            with pytest.raises(StorageError, match="entry of the journal is damaged"):
+                call()
+        again.close()
+        assert list(inner.scan(journal.PREFIX, b"\1")) == [(key, damaged)]
+
+
+def test_closed(usual: None, tmp_path: Path) -> None:
+    store = JournaledStore(create(tmp_path / "db"), DIRECT)
+    store.write(batch(1), sync=False)
+    store.close()
+    store.close()
+    for call in (
+        lambda: store.get(b"k0001"),
+        lambda: list(store.scan(FIRST, LAST)),
+        lambda: store.write(batch(2), sync=False),
+        lambda: store.write(batch(2, 1), sync=False),
+    ):
+        with pytest.raises(ClosedError):
+            call()
+    leveldb = LevelDBStore(tmp_path / "db")
+    assert dict(leveldb.scan(FIRST, LAST)) == batch(1)
+    leveldb.close()
+
+
+def test_readers_see_writes_whole(usual: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one scan all values are of one write, while they are gathered, come to their places, or a write fails."""
+    monkeypatch.setattr(journal, "_KEYS", 130)
+    leveldb = create(tmp_path / "db")
+    store = JournaledStore(leveldb, DIRECT)
+    store.write(batch(0), sync=False)
+    real, done = leveldb.write, threading.Event()
+
+    def write(puts: Any, sync: bool) -> None:
+        real(puts, sync)
+        if b"fails" in puts:
+            raise StorageError("behind")
+
+    monkeypatch.setattr(leveldb, "write", write)
+    seen: list[int] = []
+    problems: list[BaseException] = []
+
+    def read(reverse: bool) -> None:
+        try:
+            last = 0
+            while not done.is_set():
+                values = {value for key, value in store.scan(b"k", b"l", reverse) if value}
+                assert len(values) == 1, values
+                (value,) = values
+                assert int(value) >= last
+                assert int(store.get(b"k0050") or 0) >= int(value)
+                last = int(value)
+                seen.append(last)
+        except BaseException as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=read, args=[reverse], daemon=True) for reverse in (False, True)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 600):
+        more: dict[bytes, bytes | None] = {b"m%04d" % number: b""}
+        store.write({**batch(number), **more}, sync=False)
+        if number % 50 == 0:
+            with pytest.raises(StorageError):
+                store.write({**batch(number), b"fails": b"", **batch(number, 5000)}, sync=False)
+            store.write(dict.fromkeys([b"k%04d" % key for key in range(100, 5000)]), sync=False)
+    done.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert not problems, problems
+    assert len(set(seen)) > 5
+    store.close()
+
+
+@pytest.fixture
+def killed(usual: None, tmp_path: Path) -> Path:
+    """A database that its process left without closing it, all of its last commits in the journal."""
+    path = tmp_path / "killed.scout"
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create(key="k" * 32)
+        db.ingest([{"troop": 1, "scout": scout, "report": "temp", "data": scout} for scout in range(50)] * 2)
+        store = db._store
+        assert isinstance(store, JournaledStore)
+        assert len(store._gathered or ()) > 100
+        copy = tmp_path / "copy"
+        shutil.copytree(path / "db", copy)
+    shutil.rmtree(path / "db")
+    copy.rename(path / "db")
+    return path
+
+
+def test_a_database_that_was_killed_has_what_was_gathered(killed: Path) -> None:
+    for _ in range(2):
+        with scoutcore.open(killed, pack=False) as db:
+            assert db.recovered == []
+            assert sum(points for _, _, _, points, _ in db.counts()) == 100
+            assert_shows(db, content_of(db))
+
+
+def test_salvage_reads_the_journal(killed: Path) -> None:
+    with scoutcore.open(killed, pack=False) as db:
+        state = db._logs.own.state_key, db._store.get(db._logs.own.state_key)
+    assert state in list(salvage(killed / "db"))
