@@ -22,7 +22,7 @@ from scoutcore.codec.constants import BLOCK_CODECS
 from scoutcore.commit import Commit
 from scoutcore.directory import Directory, write_file
 from scoutcore.errors import CorruptError, StorageError, TruncatedError
-from scoutcore.log import SECTIONS, Log, Logs
+from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.retention import APPLIED, Retention
 from scoutcore.rows import Rows
@@ -38,7 +38,8 @@ BUILT: Final = "db.built"
 """A LevelDB that was built anew, whole, while it is about to take the place of the old one."""
 _MENDING: Final = keys.META + b"mending"
 """There while a database is being mended: what there is to say of it."""
-_CHUNKS: Final = frozenset(SECTIONS.values())
+_CHUNKS: Final = (keys.LOG_SENSOR, keys.after(keys.LOG_TROOP))
+"""The range of the keys of all logs' chunks."""
 _log = logging.getLogger("scoutcore")
 
 

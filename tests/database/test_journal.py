@@ -22,7 +22,7 @@ from scoutcore.store.memory import MemoryStore
 from tests.database.compare import assert_shows
 from tests.database.logs import content_of
 
-DIRECT = frozenset((b"ls",))
+DIRECT = b"ls", b"lt"
 FIRST, LAST = b"\1", b"\xff"
 short_keys = st.tuples(st.sampled_from((b"a", b"b", b"ls")), st.binary(max_size=2)).map(b"".join)
 puts = st.dictionaries(short_keys, st.none() | st.binary(max_size=3) | st.just(b"x" * 2000), max_size=12)

@@ -644,7 +644,8 @@ def scan_reports(chunk: bytes) -> Reports:
     lib.sc_reports_scan(source, len(source), _SEED, table, len(table), rows)
     for column in columns.values():
         del column[rows.count :]
-    kinds, starts, ends, scouts, *texts = (ffi.unpack(few[name], rows.names) for name, _ in _NAMES)
+    views = (_view(few[name], typecode, rows.names) for name, typecode in _NAMES)
+    kinds, starts, ends, scouts, *texts = bytes(next(views)), *views
     ids: Iterable[int | None]
     uids: Iterable[str | None]
     keys: Iterable[str | None]
@@ -658,7 +659,7 @@ def scan_reports(chunk: bytes) -> Reports:
         uids = [text.decode() if kind == lib.SC_TROOP_UID else None for kind, text in zip(kinds, troops, strict=True)]
     if lib.SC_TROOP_KEY in kinds:
         keys = [text.decode() if kind == lib.SC_TROOP_KEY else None for kind, text in zip(kinds, troops, strict=True)]
-    names = list(zip(ids, uids, keys, scouts, map(bytes.decode, cut(chunk, *texts)), strict=False))
+    names = list(zip(ids, uids, keys, scouts, cut_texts(chunk, *texts), strict=False))
     odd = list(zip(*(ffi.unpack(few[name], rows.odd) for name, _ in _ODD), strict=True))
     return Reports._make([*columns.values(), chunk, names, odd, room - 1])
 
@@ -764,6 +765,11 @@ def _zeros(typecode: str, count: int) -> UInts:
 
 def _output(column: UInts, as_type: str = "") -> Any:
     return ffi.from_buffer(as_type or _C_TYPES[column.typecode], column)
+
+
+def _view(out: Any, typecode: Any, count: int) -> Any:
+    """The first *count* numbers of memory that C has filled, where they stand: a memoryview."""
+    return memoryview(ffi.buffer(out)).cast(typecode)[:count]
 
 
 def _taken(out: Any, size: int) -> bytes:

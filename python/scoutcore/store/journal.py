@@ -8,9 +8,8 @@ From time to time all that was gathered is put where it belongs and its entries 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import islice
 from operator import gt, lt
 from struct import Struct
 from threading import Lock
@@ -58,10 +57,10 @@ def puts_of(entry: bytes) -> Puts:
 class JournaledStore:
     """A store behind a journal. Nobody else is to write to it."""
 
-    def __init__(self, store: Store, direct: Container[bytes]) -> None:
-        """*direct*: the first two bytes of keys that are put in their places at once.
+    def __init__(self, store: Store, direct: tuple[bytes, bytes]) -> None:
+        """*direct*: first key, and the one behind the last, of a range that is put in its place at once.
 
-        Of one write they may be read a moment before the others.
+        Of one write these may be read a moment before the others.
         """
         self._store = store
         self._direct = direct
@@ -73,7 +72,7 @@ class JournaledStore:
         """Another one whenever what was gathered has come to its place; None while that is under way."""
         self._order: list[bytes] = []
         self._unordered: list[bytes] = []
-        """Together the keys of what is gathered, once each."""
+        """Together the keys of what is gathered; some more than once."""
         self._order_lock = Lock()
         """Who adds to what is gathered holds it, and who looks for a range in there."""
         self._entries: list[bytes] = []
@@ -108,10 +107,9 @@ class JournaledStore:
             if not self._load() and len(puts) < _FEW:  # there is nothing to gain
                 self._store.write(puts, sync)
                 return
-            direct = {key: value for key, value in puts.items() if key[:2] in self._direct}
             small = dict(puts)
-            for key in direct:
-                del small[key]
+            start, stop = self._direct
+            direct = {key: small.pop(key) for key in [key for key in puts if start <= key < stop]}
             self._write(puts, direct, small, sync)
 
     def publish(self) -> None:
@@ -201,9 +199,8 @@ class JournaledStore:
         gathered = self._gathered
         assert gathered is not None
         with self._order_lock:
-            known = len(gathered)
             gathered.update(puts)
-            self._unordered += islice(reversed(gathered), len(gathered) - known)
+            self._unordered += puts
 
     # --- whoever reads ---
 
@@ -228,7 +225,7 @@ class JournaledStore:
                 order += new
                 order.sort()
             self._unordered = []
-            found = order[bisect_left(order, start) : bisect_left(order, stop)]
+            found = dict.fromkeys(order[bisect_left(order, start) : bisect_left(order, stop)])
             return [(key, gathered[key]) for key in found]
 
 
