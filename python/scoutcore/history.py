@@ -110,13 +110,13 @@ class History:
             parts = [np.frombuffer(getattr(chunk, name), kind) for chunk in chunks]
             return np.concatenate(parts) if parts else np.empty(0, kind)
 
-        texts = [text for chunk in chunks for text in cut_texts(chunk.data, chunk.starts, chunk.ends)]
+        texts = chain.from_iterable(cut_texts(chunk.data, chunk.starts, chunk.ends) for chunk in chunks)
         return {
             "t": join("t", "int64").view("datetime64[us]"),
             "boot": join("boot", "uint64"),
             "ms": join("ms", "uint64"),
             "clocked": join("clocked", "bool"),
-            "data": np.array(texts, object),
+            "data": np.fromiter(texts, object, sum(len(chunk.t) for chunk in chunks)),
         }
 
     def numbers(self) -> tuple[Any, dict[str, Any]]:
