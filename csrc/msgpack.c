@@ -187,6 +187,20 @@ sc_status sc_msgpack_pack(const uint8_t *in, size_t len, size_t extra, uint8_t *
     return status;
 }
 
+sc_status sc_msgpack_offsets(const uint8_t *in, size_t len, uint64_t *offsets, size_t *at)
+{
+    item array, bytes;
+    *at = 0;
+    sc_status status = kind_read(in, len, at, ARRAY, &array);
+    offsets[0] = 0;
+    for (size_t i = 0; status == SC_OK && i < array.number; i++) {
+        status = kind_read(in, len, at, BYTES, &bytes);
+        if (status == SC_OK)
+            offsets[i + 1] = offsets[i] + bytes.number;
+    }
+    return status == SC_OK && *at < len ? SC_WIRE_TYPE : status;
+}
+
 /* maybe: nil, and an empty text, are absent. */
 static sc_status text_column(const uint8_t *in, size_t len, size_t *at, unsigned kind, bool maybe, uint64_t *start,
                              uint64_t *end)

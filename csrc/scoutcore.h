@@ -170,6 +170,10 @@ size_t sc_msgpack_count(const uint8_t *in, size_t len);
  * written. SC_TRUNCATED, SC_WIRE_TYPE (anything else than such an array), SC_ROOM. */
 sc_status sc_msgpack_pack(const uint8_t *in, size_t len, size_t extra, uint8_t *out, size_t room, size_t *at);
 
+/* The running offsets of the byte strings of the array that is all of in: room for sc_msgpack_count and one more, the
+ * first 0. *at: behind the array. SC_TRUNCATED, SC_WIRE_TYPE (anything else than such an array). */
+sc_status sc_msgpack_offsets(const uint8_t *in, size_t len, uint64_t *offsets, size_t *at);
+
 /* Reads the array that is all of in, of arrays of key, change, from, to, value (or nil) and subset (or nil), into
  * columns that point into it and have room for sc_msgpack_count rows. *at: behind the array. SC_TRUNCATED, SC_WIRE_TYPE
  * (anything else), SC_UINT32. */

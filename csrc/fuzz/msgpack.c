@@ -10,6 +10,8 @@ static void check_pack(const uint8_t *in, size_t len, size_t extra)
     sc_status status = sc_msgpack_pack(in, len, extra, out, room, &at);
     REQUIRE(status == SC_OK || status == SC_TRUNCATED || status == SC_WIRE_TYPE);
     REQUIRE(status == SC_OK ? at <= room : at <= len);
+    uint64_t *offsets = numbers((count <= len ? count : len) + 1);
+    REQUIRE(sc_msgpack_offsets(in, len, offsets, &place) == status);
     if (status != SC_OK)
         return;
     for (size_t less = 1; less <= extra + 1 && less <= at; less++)
@@ -18,6 +20,8 @@ static void check_pack(const uint8_t *in, size_t len, size_t extra)
     uint64_t *starts = numbers(count), *ends = numbers(count);
     REQUIRE(sc_multibuffer_unpack(out, at, extra, starts, ends, count, &found, &place) == SC_OK);
     REQUIRE(found == count && place == at);
+    for (size_t i = 0; i < count; i++)
+        REQUIRE(offsets[i + 1] - offsets[i] == ends[i] - starts[i]);
     size_t equal = count > 0, first = count > 0 ? ends[0] - starts[0] : 0;
     while (equal < count && ends[equal] - starts[equal] == first && same(out + starts[0], out + starts[equal], first))
         equal++;

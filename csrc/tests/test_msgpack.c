@@ -99,7 +99,30 @@ static void write_wrong(void)
     EQUAL(at, 0);
 }
 
-/* ---- msgpack to a multibuffer ---- */
+/* ---- msgpack to a multibuffer, and to offsets ---- */
+
+/* sc_msgpack_offsets of in against what sc_msgpack_pack makes of it. */
+static void offsets(bytes in, sc_status status)
+{
+    size_t count = sc_msgpack_count(in.data, in.len), at = 99, packed = 0, rows = 0;
+    if (status != SC_OK)
+        count = count < in.len ? count : in.len; /* no more strings than bytes */
+    uint64_t *found = numbers(count + 1);
+    EQUAL(sc_msgpack_offsets(in.data, in.len, found, &at), status);
+    CHECK(at <= in.len);
+    if (status != SC_OK)
+        return;
+    EQUAL(at, in.len);
+    EQUAL(found[0], 0);
+    uint8_t *multibuffer = room_for(in.len);
+    uint64_t *starts = numbers(count), *ends = numbers(count);
+    EQUAL(sc_msgpack_pack(in.data, in.len, 0, multibuffer, in.len, &packed), SC_OK);
+    at = 0;
+    EQUAL(sc_multibuffer_unpack(multibuffer, packed, 0, starts, ends, count, &rows, &at), SC_OK);
+    EQUAL(rows, count);
+    for (size_t i = 0; i < count; i++)
+        EQUAL(found[i + 1] - found[i], ends[i] - starts[i]);
+}
 
 static void pack(void)
 {
@@ -145,6 +168,7 @@ static void pack(void)
         if (cases[i].status == SC_OK) {
             SAME(out, at, want);
         }
+        offsets(in, cases[i].status);
     }
     about("lengths of more than one byte");
     bytes wide = join(hex("91 c5 01 2c"), repeat('a', 300));

@@ -8,7 +8,7 @@ from typing import Final
 
 from scoutcore import codec
 from scoutcore.clock import WriteClock
-from scoutcore.codec.columns import Blocks, ChangeColumns, UInts, offsets_of
+from scoutcore.codec.columns import Blocks, ChangeColumns, UInts
 from scoutcore.codec.constants import UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.ingest import Batch, Series
@@ -45,7 +45,7 @@ class Appender:
         blocks = codec.encode_blocks(batch.points, batch.codes, last)
         count = len(blocks.series)
         row_keys = [rows[number].wire_key for number in blocks.series]
-        key_offsets = offsets_of(map(len, row_keys))
+        key_data, key_offsets = codec.join(row_keys)
         log = self._logs.room_for(commit, count)
         while True:
             before, after, fits = _versions(rows, log.number, blocks, self._max_version)
@@ -54,7 +54,7 @@ class Appender:
                 _SUBSET,
                 array("Q", bytes(8 * count)),
                 array("Q", [len(_SUBSET)]) * count,
-                b"".join(row_keys),
+                key_data,
                 key_offsets[:-1],
                 key_offsets[1:],
                 blocks.data,

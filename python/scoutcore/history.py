@@ -14,7 +14,7 @@ import msgspec
 from scoutcore import codec, keys
 from scoutcore.blocks import head_size, hidden_of
 from scoutcore.codec import cut, cut_texts
-from scoutcore.codec.columns import PointColumns, UInts, offsets_of
+from scoutcore.codec.columns import PointColumns, UInts
 from scoutcore.codec.constants import INT64_MAX
 from scoutcore.model import Point
 from scoutcore.numeric import NumberColumns, block_numbers, numbers_of
@@ -245,8 +245,8 @@ def _weight(value: bytes) -> int:
 
 def _joined(values: list[bytes], heads: Iterable[int]) -> tuple[bytes, UInts, UInts]:
     """*values* one behind another, and where the blocks in them begin, behind their heads, and end."""
-    offsets = offsets_of(map(len, values))
-    return b"".join(values), array("Q", map(int.__add__, offsets[:-1], heads)), offsets[1:]
+    data, offsets = codec.join(values)
+    return data, array("Q", map(int.__add__, offsets[:-1], heads)), offsets[1:]
 
 
 def _take_nothing(*_: object) -> None:

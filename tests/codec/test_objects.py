@@ -100,6 +100,20 @@ def test_cut_texts(native, data, slices):
     assert result(native) == result(columns)
 
 
+@given(st.lists(contents))
+def test_join(native, items):
+    assert native.join(items) == columns.join(items)
+    mixed = [item if index % 2 else bytearray(item) for index, item in enumerate(items)]
+    assert native.join(mixed) == columns.join(items)
+
+
+@given(st.lists(contents, min_size=5), st.sampled_from(("text", 5, None)))
+def test_join_of_what_is_not_bytes(native, items, other):
+    for module in (native, columns):
+        with pytest.raises(TypeError):
+            module.join([*items, other])
+
+
 @given(st.lists(contents), st.integers(0, 2))
 def test_pack_of_mixed_buffers(native, buffers, extra):
     kinds = [bytes, bytearray, memoryview]

@@ -31,7 +31,7 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 """``"c"`` or ``"python"``."""
 
 if TYPE_CHECKING or backend == "python":
-    from scoutcore.codec.columns import cut, cut_texts, gather_changes, list_changes
+    from scoutcore.codec.columns import cut, cut_texts, gather_changes, join, list_changes
     from scoutcore.codec.numbers import block_numbers, number_texts, text_numbers
     from scoutcore.codec.reference import (
         add_blocks,
@@ -71,6 +71,7 @@ else:
         find_interval,
         find_marker,
         gather_changes,
+        join,
         list_changes,
         number_texts,
         order_codes,
@@ -102,6 +103,7 @@ __all__ = [
     "find_interval",
     "find_marker",
     "gather_changes",
+    "join",
     "list_changes",
     "number_texts",
     "order_codes",

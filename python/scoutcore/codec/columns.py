@@ -326,6 +326,11 @@ def cut_texts(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> list[
     return list(map(bytes.decode, cut(data, starts, ends)))
 
 
+def join(items: Sequence[bytes]) -> tuple[bytes, UInts]:
+    """*items* one behind another, and their running offsets: one more than there are, the first 0."""
+    return b"".join(items), offsets_of(map(len, items))
+
+
 def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
     """See :meth:`ChangeColumns.from_objects`."""
     rows = list(changes)

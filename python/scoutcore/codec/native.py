@@ -189,6 +189,16 @@ def cut_texts(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> list[
         return columns_module.cut_texts(data, starts, ends)
 
 
+def join(items: Sequence[bytes]) -> tuple[bytes, UInts]:
+    """See :func:`scoutcore.codec.columns.join`."""
+    if len(items) < _FEW:
+        return columns_module.join(items)
+    packed, offsets = _to_msgpack(items), _zeros("Q", len(items) + 1)
+    if lib.sc_msgpack_offsets(_source(packed), len(packed), _output(offsets), ffi.new("size_t *")):
+        return columns_module.join(items)  # not all of them are bytes
+    return b"".join(items), offsets
+
+
 def gather_changes(changes: Iterable[Change]) -> ChangeColumns:
     """See :meth:`scoutcore.codec.columns.ChangeColumns.from_objects`: the columns point into the objects' msgpack."""
     rows = list(changes)
@@ -424,11 +434,10 @@ def add_blocks(
     owned, summaries, last_texts = _summaries(source, begins, stops)
     numbers = _input(row_of, "I", count), _input(changes, "I", count)
     own = ffi.NULL if versions is None else _input(versions, "I", count)
-    texts = b"".join(suffixes), b"".join(records)
-    offsets = [_output(offsets_of(map(len, texts))) for texts in (suffixes, records)]
-    places = [len(texts[0]), offsets[0], ffi.from_buffer(texts[1]), len(texts[1]), offsets[1]]
+    (names, name_offsets), (texts, text_offsets) = join(suffixes), join(records)
+    places = ffi.from_buffer(names), len(names), _output(name_offsets), ffi.from_buffer(texts), len(texts)
     logs = _source(uuids), len(uuids) // UUID_BYTES
-    rows = ffi.new("sc_rows *", (len(suffixes), ffi.from_buffer(texts[0]), *places, *logs, newest))
+    rows = ffi.new("sc_rows *", (len(suffixes), *places, _output(text_offsets), *logs, newest))
     room = lib.sc_rows_size(rows, begins, stops, numbers[0], count, len(last_texts))
     out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
     scratch, deferred = _new_uncleared("sc_row[]", len(suffixes)), bytearray(count)
