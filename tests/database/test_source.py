@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from scoutcore.database import Database
 from scoutcore.errors import CorruptError, NotFoundError
 from scoutcore.log import Log
 from scoutcore.source import Cursor
+from scoutcore.store.leveldb import LevelDBStore
 
 SMALL = {"interval_bytes": 1_000, "file_bytes": 5_000}
 CHANGES = 301
@@ -239,3 +241,24 @@ def test_it_begins_near_the_change(disk: Database, cursor: Cursors, monkeypatch:
     sizes.clear()
     cursor(disk, CHANGES - 20).read(CHANGES, 1)
     assert sum(sizes) < sum(map(len, expected)) / 5
+
+
+def test_what_is_gone_from_leveldb_is_known_to_be_packed(
+    disk: Database, cursor: Cursors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the write that moves it is under way, for a reader that does not wait for its end."""
+    for _ in fill(disk):
+        pass
+    expected = b"".join(frames_of(disk))
+    found: list[bytes] = []
+    real = LevelDBStore.write
+
+    def write(self: LevelDBStore, puts: dict[bytes, Any], sync: bool) -> None:
+        real(self, puts, sync)
+        found.append(rest(cursor(disk)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LevelDBStore, "write", write)
+        disk.pack()
+    assert found
+    assert set(found) == {expected}

@@ -110,7 +110,10 @@ class JournaledStore:
             small = dict(puts)
             start, stop = self._direct
             direct = {key: small.pop(key) for key in [key for key in puts if start <= key < stop]}
-            self._write(puts, direct, small, sync)
+            if small:
+                self._write(puts, direct, small, sync)
+            else:
+                self._store.write(direct, sync)
 
     def publish(self) -> None:
         self._store.publish()
