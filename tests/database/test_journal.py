@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from bisect import insort
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,77 @@ def test_a_damaged_entry_is_an_error(store: JournaledStore, inner: MemoryStore) 
                 call()
         again.close()
         assert list(inner.scan(journal.PREFIX, b"\1")) == [(key, damaged)]
+
+
+def test_a_scan_that_was_interrupted_leaves_no_twins(store: JournaledStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write(batch(1), sync=False)
+    assert len(list(store.scan(FIRST, LAST))) == 100
+    store.write(batch(2, 105), sync=False)
+
+    def interrupted(order: list[bytes], key: bytes) -> None:
+        insort(order, key)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "insort", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.scan(FIRST, LAST)
+    assert [key for key, _ in store.scan(FIRST, LAST)] == list(batch(2, 105))
+
+
+class TwoLogs(MemoryStore):
+    """A store that knows what of two logs a power cut may take: the ends of both, each behind what was synced of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: tuple[list[Any], list[Any]] = [], []
+        self.current = 0
+        self.safe = [0, 0]
+
+    def write(self, puts: Any, sync: bool) -> None:
+        super().write(puts, sync)
+        self.logs[self.current].append(puts)
+        if sync:
+            self.safe[self.current] = len(self.logs[self.current])
+
+    def publish(self) -> None:
+        self.safe = [len(log) for log in self.logs]
+
+    def left(self) -> MemoryStore:
+        """What there is where the older log has lost what it can, and the newer one nothing."""
+        left = MemoryStore()
+        for puts in self.logs[0][: self.safe[0]] + self.logs[1]:
+            left.write(puts, sync=False)
+        return left
+
+
+@pytest.mark.parametrize("later", [batch(2, 1), batch(2, 5000), batch(2)], ids=["few", "large", "gathered"])
+def test_a_power_cut_brings_nothing_back_that_had_come_to_its_place(
+    later: dict[bytes, bytes | None], usual: None
+) -> None:
+    """Entries that are still there would hide what was written since."""
+    inner = TwoLogs()
+    store = JournaledStore(inner, DIRECT)
+    store.write(batch(1), sync=True)
+    store.compact(FIRST, LAST)
+    inner.current = 1
+    store.write(later, sync=True)
+    store.compact(FIRST, LAST)
+    assert dict(JournaledStore(inner.left(), DIRECT).scan(FIRST, LAST)) == {**batch(1), **later}
+
+
+def test_what_comes_to_its_place_has_its_chunks(usual: None) -> None:
+    """After a power cut, too: without the chunk there is a hole, or nothing of it."""
+    inner = TwoLogs()
+    store = JournaledStore(inner, DIRECT)
+    store.write({b"ls\1": b"", **batch(1)}, sync=True)
+    store.write({b"ls\2": b"", **batch(2, 5000)}, sync=False)
+    store.write({b"ls\3": b"", **batch(3, 200)}, sync=False)
+    inner.current = 1
+    store.compact(FIRST, LAST)
+    left = JournaledStore(inner.left(), DIRECT)
+    shown = max(int(value) for key, value in left.scan(b"k", b"l"))
+    assert [key for key, _ in left.scan(b"ls", b"lt")] == [b"ls\1", b"ls\2", b"ls\3"][:shown]
 
 
 def test_closed(usual: None, tmp_path: Path) -> None:

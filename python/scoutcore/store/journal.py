@@ -110,10 +110,14 @@ class JournaledStore:
             small = dict(puts)
             start, stop = self._direct
             direct = {key: small.pop(key) for key in [key for key in puts if start <= key < stop]}
-            if small:
-                self._write(puts, direct, small, sync)
-            else:
+            if not small:
                 self._store.write(direct, sync)
+            elif (entry := self._entry(small)) is not None:
+                self._gather(direct, small, entry, sync)
+            elif direct:
+                self._settle(puts, sync)
+            else:
+                self._settle_alone(puts, sync)
 
     def publish(self) -> None:
         self._store.publish()
@@ -123,13 +127,13 @@ class JournaledStore:
 
     def compact(self, start: bytes, stop: bytes) -> None:
         with self._lock:
-            self._write({}, {}, {}, sync=False)
+            self._settle_alone({}, sync=False)
         self._store.compact(start, stop)
 
     @contextmanager
     def taken(self) -> Iterator[JournaledStore]:
         with self._lock:
-            self._gathered = self._settled = None
+            self._settled = self._gathered = None
             with self._store.taken() as store:
                 yield JournaledStore(store, self._direct)
 
@@ -137,9 +141,9 @@ class JournaledStore:
         with self._lock:
             try:
                 with suppress(StorageError):  # the journal has it
-                    self._write({}, {}, {}, sync=False)
+                    self._settle({}, sync=False)
             finally:
-                self._gathered, self._settled = {}, None
+                self._settled, self._gathered = None, {}
                 self._store.close()
 
     # --- the lock is held ---
@@ -161,18 +165,28 @@ class JournaledStore:
             self._settled = object()
         return self._gathered
 
-    def _write(self, puts: Mapping[bytes, bytes | None], direct: Puts, small: Puts, sync: bool) -> None:
-        """Write *puts*, which are *direct* and *small*; where these are not to be gathered, with all that is."""
+    def _entry(self, puts: Puts) -> bytes | None:
+        """The entry that gathers *puts*; None: they are not to be gathered, or no more of them."""
+        if len(puts) > min(_WRITE_KEYS, _KEYS - len(self._load())):
+            return None
+        entry = _encode(puts)
+        return entry if len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * len(puts), _BYTES - self._bytes) else None
+
+    def _gather(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
+        """Write *direct*, and *small* as an *entry*."""
         gathered = self._load()
-        gathers = 0 < len(small) <= min(_WRITE_KEYS, _KEYS - len(gathered))
-        entry = _encode(small) if gathers else _NOTHING
-        gathers = gathers and len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * len(small), _BYTES - self._bytes)
-        try:
-            if gathers:
-                self._store.write({**direct, self._key(): entry}, sync)
-                self._gather(small)
-                self._number(entry)
-            elif gathered:
+        with self._in_doubt():
+            self._store.write({**direct, self._key(): entry}, sync)
+            with self._order_lock:
+                gathered.update(small)
+                self._unordered += small
+            self._number(entry)
+
+    def _settle(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+        """Write *puts*, and all that is gathered in its place."""
+        gathered = self._load()
+        if gathered:
+            with self._in_doubt():
                 self._settled = None
                 entries = dict.fromkeys(self._entries)
                 self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync)
@@ -181,10 +195,23 @@ class JournaledStore:
                 self._entries, self._bytes = [], 0
                 self._number(_NOTHING)
                 self._settled = object()
-            elif puts:
-                self._store.write(puts, sync)
+        elif puts:
+            self._store.write(puts, sync)
+
+    def _settle_alone(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+        """The same where nothing direct comes along that would be missed: a power cut loses neither it nor what was."""
+        if self._load():
+            self._store.publish()
+            sync = True
+        self._settle(puts, sync)
+
+    @contextmanager
+    def _in_doubt(self) -> Iterator[None]:
+        """What is written in here may be stored or not where it fails or is interrupted: then all is read again."""
+        try:
+            yield
         except BaseException:
-            self._gathered = self._settled = None  # who knows what is stored
+            self._settled = self._gathered = None
             raise
 
     def _key(self) -> bytes:
@@ -196,14 +223,6 @@ class JournaledStore:
         self._entries.append(self._key())
         self._next += 1
         self._bytes += len(entry)
-
-    def _gather(self, puts: Puts) -> None:
-        """Have *puts* among what is gathered."""
-        gathered = self._gathered
-        assert gathered is not None
-        with self._order_lock:
-            gathered.update(puts)
-            self._unordered += puts
 
     # --- whoever reads ---
 
