@@ -2,6 +2,6 @@
 
 from scoutcore.store import journal
 
-# So that all of the tests, and the processes that they start, gather small values and put them in their places often.
+# So that all of the tests, and processes that import this, gather small values and put them in their places often.
 journal._FEW = 2
 journal._KEYS = 100

@@ -34,6 +34,7 @@ SLOW = {"repair": 41, "build_anew": 41, "export": 7, "import_": 7}
 INGEST = """
 import sys
 import scoutcore
+import tests  # for its small limits of the journal
 from scoutcore import packer
 
 packer._ENOUGH_BYTES = packer._STEP_BYTES = 3_000
