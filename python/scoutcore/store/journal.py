@@ -83,12 +83,17 @@ class JournaledStore:
         """What all of them take."""
 
     def get(self, key: bytes) -> bytes | None:
-        gathered = self._gathered
-        if gathered is None:
-            with self._lock:
-                gathered = self._load()
-        value = gathered.get(key, _ABSENT)
-        return self._store.get(key) if value is _ABSENT else value
+        settled, gathered = self._settled, self._gathered
+        if gathered is not None:
+            value = gathered.get(key, _ABSENT)
+            if value is not _ABSENT:
+                return value
+            value = self._store.get(key)
+            if settled is not None and settled is self._settled:
+                return value
+        with self._lock:
+            value = self._load().get(key, _ABSENT)
+            return self._store.get(key) if value is _ABSENT else value
 
     def scan(
         self, start: bytes, stop: bytes, reverse: bool = False, *, once: bool = False
