@@ -74,10 +74,12 @@ class Twins(RuleBasedStateMachine):
     def die(self) -> None:
         self.store = JournaledStore(self.inner, DIRECT)
 
-    @rule()
-    def close(self) -> None:
+    @rule(fails=st.sampled_from(("before", "behind", None)))
+    def close(self, fails: str | None) -> None:
+        self.inner.fails = fails
         self.store.close()
-        assert list(self.inner.scan(FIRST, LAST)) == list(self.plain.scan(FIRST, LAST))
+        self.inner.fails = None
+        assert fails or list(self.inner.scan(FIRST, LAST)) == list(self.plain.scan(FIRST, LAST))
         self.store = JournaledStore(self.inner, DIRECT)
 
     @rule(puts=puts)

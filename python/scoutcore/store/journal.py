@@ -26,7 +26,7 @@ _NUMBER: Final = Struct(">Q")
 _WRITE_KEYS: Final = 4096
 _WRITE_BYTES: Final = 512 * 1024
 _KEY_BYTES: Final = 1024
-"""The most of one write that is gathered, in all and for each of its keys: a larger one is put in its place at once."""
+"""The most of one write that is gathered, bytes of values in all and for each key: more is put in its place at once."""
 _KEYS: Final = 16_384
 _BYTES: Final = 4 * 1024 * 1024
 """The most that is gathered: keys, and bytes of entries."""
@@ -172,10 +172,11 @@ class JournaledStore:
 
     def _entry(self, puts: Puts) -> bytes | None:
         """The entry that gathers *puts*; None: they are not to be gathered, or no more of them."""
-        if len(puts) > min(_WRITE_KEYS, _KEYS - len(self._load())):
+        size = sum(map(len, filter(None, puts.values())))
+        if len(puts) > min(_WRITE_KEYS, _KEYS - len(self._load())) or size > min(_WRITE_BYTES, _KEY_BYTES * len(puts)):
             return None
         entry = _encode(puts)
-        return entry if len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * len(puts), _BYTES - self._bytes) else None
+        return entry if len(entry) <= _BYTES - self._bytes else None
 
     def _gather(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
         """Write *direct*, and *small* as an *entry*."""
