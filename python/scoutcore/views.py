@@ -397,7 +397,7 @@ class Views:
             if low <= ms <= high:
                 entry = keys.clock_range(row.suffix, boot, high, log, change)
                 changed.put(entry, _ENTRY.pack(low, first_t + _BIAS))
-                commit.clock_entries[row.suffix].append((boot, low, high, one.block))
+                commit.clock_entries.setdefault(row.suffix, []).append((boot, low, high, one.block))
 
     def receptions(self, commit: Commit, row: Row, boot: int, ms: int) -> list[Reception]:
         """All receptions of one reading, the one shown first."""
@@ -431,7 +431,7 @@ class Views:
             entry = _ENTRY.pack(low, first_t + _BIAS)
             commit.put(keys.clock_range(row.suffix, boot, high, log, change), entry + b"\0" if all_hidden else entry)
             entries = commit.hidden_entries if all_hidden else commit.clock_entries
-            entries[row.suffix].append((boot, low, high, block_key))
+            entries.setdefault(row.suffix, []).append((boot, low, high, block_key))
             row.widest = max(row.widest, high - low)
             if ms is not None:
                 low = high = ms
@@ -447,7 +447,7 @@ def _entries(commit: Commit) -> dict[bytes, list[tuple[int, int, int, bytes]]]:
                 low, biased_t = _ENTRY.unpack(value)
                 suffix = keys.clock_row(key)
                 block = keys.history_block(suffix, biased_t - _BIAS, log, change)
-                commit.clock_entries[suffix].append((boot, low, high, block))
+                commit.clock_entries.setdefault(suffix, []).append((boot, low, high, block))
     commit.blocks.clear()
     return commit.clock_entries
 
