@@ -29,7 +29,7 @@ class WriteClock:
 
     def take(self, count: int = 1) -> int:
         """The last of *count* further write times, which are consecutive µs."""
-        now = max(self._now(), 0)
+        now = self._now()
         follows = self.last + 1
         first = now if now >= follows or (now >= SET_CLOCK and now < follows - DAY) else follows
         self.last = first + count - 1

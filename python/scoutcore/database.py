@@ -57,7 +57,7 @@ from scoutcore.keeper import Keeper
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
-from scoutcore.ndjson import Parsed, check_clock, read_chunks
+from scoutcore.ndjson import check_clock, read_chunks
 from scoutcore.packer import Packer
 from scoutcore.recovery import build, open_store, split
 from scoutcore.retention import Retention, Rule
@@ -108,8 +108,7 @@ class Listener(Protocol):
         """The database is about to be closed."""
 
 
-@dataclass(slots=True, eq=False)
-class _Entry(Generic[T]):
+class _Entry(msgspec.Struct, Generic[T], eq=False):
     """Something that a caller wants in the next commit, and what became of it."""
 
     work: Callable[[Commit], T]
@@ -435,7 +434,14 @@ class Database:
         """
         point = parsed(scout, report, data, troop, None, None, t, boot, ms)
         series = self._gatherer.find(point.name)
-        return self._submit(lambda commit: self._append_point(commit, series, point))
+
+        def work(commit: Commit) -> Point:
+            stored = self._appender.append_point(commit, series, point)
+            if self._hub and self._shows(series, stored.t):
+                commit.events.append(stored)
+            return stored
+
+        return self._submit(work)
 
     def ingest(
         self,
@@ -557,12 +563,6 @@ class Database:
         self._appender.append(commit, batch)
         if self._hub:
             commit.events += self._visible(batch.points, batch.codes, batch.series)
-
-    def _append_point(self, commit: Commit, series: Series, point: Parsed) -> Point:
-        stored = self._appender.append_point(commit, series, point)
-        if self._hub and self._shows(series, stored.t):
-            commit.events.append(stored)
-        return stored
 
     def _visible(self, points: PointColumns, codes: Any, series: list[Series]) -> list[Event]:
         texts = cut(points.data, points.starts, points.ends)

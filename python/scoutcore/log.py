@@ -281,7 +281,7 @@ class Logs:
     def fits(self, log: Log, frames: bytes) -> bool:
         """Whether *frames* can follow in *log* without imitating its uuid frame."""
         marker = log.marker  # found by find: "in" first takes bytes for a number, which costs more than the search
-        return frames.find(marker) < 0 and (log.tail + frames[: MARKER_BYTES - 1]).find(marker) < 0
+        return frames.find(marker) < 0 and not (log.tail and marker in log.tail + frames[: MARKER_BYTES - 1])
 
     def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""

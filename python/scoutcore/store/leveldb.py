@@ -210,7 +210,7 @@ class LevelDBStore:
 
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
         with self._lock:
-            db = self._opened()
+            db = self._db or self._opened()
             try:
                 batch = db.write_batch(sync=sync)
                 put, delete = batch.put, batch.delete
