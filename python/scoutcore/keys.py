@@ -149,12 +149,7 @@ def after(prefix: bytes) -> bytes:
 
 def log_chunk(section: bytes, uuid: bytes, first: int, last: int) -> bytes:
     """A chunk of a log: the frames of the changes *first* to *last*."""
-    return section + uuid + chunk_range(first, last)
-
-
-def chunk_range(first: int, last: int) -> bytes:
-    """The end of a chunk's key."""
-    return _U32X2.pack(first, last)
+    return section + uuid + _U32X2.pack(first, last)
 
 
 def parse_log_chunk(key: bytes) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import select
 from array import array
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import BinaryIO, Final, NamedTuple, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import msgspec
 
@@ -57,7 +57,7 @@ class _Time(msgspec.Struct):
     t: Decimal
 
 
-class Parsed(NamedTuple):
+class Parsed(msgspec.Struct, gc=False):
     """A line that is right in itself: whether its troop is known is another question."""
 
     name: ReportName

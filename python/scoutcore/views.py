@@ -116,13 +116,10 @@ class Views:
         log: Log,
         change: int,
         row: StoredRow,
-        frame: bytes,
-        start: int,
-        puts: list[bytes],
-        record: bytes,
-        deferred: int,
+        added: tuple[bytes, int, list[bytes], bytes, int],
     ) -> None:
-        """Add a block of one point, ``frame[start:]``: what :func:`codec.add_point` has made of it."""
+        """Add a block of one point: what :func:`codec.add_point` has made of it."""
+        frame, start, puts, record, deferred = added
         before, row.record = row.record, record
         commit.puts[row.view_key] = record
         commit.put_blocks(puts)

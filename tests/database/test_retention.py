@@ -176,8 +176,8 @@ def test_a_late_reception_overtakes_a_row_that_expires_step_by_step(
     def work(commit: Commit) -> None:
         assert db._keeper._expire(commit, [(1, 1, "r")]) == (3, [(1, 1, "r")])
         series = db._gatherer.find((1, None, None, 1, "r"))
-        db._append_point(commit, series, parsed(1, "r", "late", 1, None, None, 5 * hour, None, None))
-        db._append_point(commit, series, parsed(1, "r", "new", 1, None, None, 11 * hour, None, None))
+        db._appender.append_point(commit, series, parsed(1, "r", "late", 1, None, None, 5 * hour, None, None))
+        db._appender.append_point(commit, series, parsed(1, "r", "new", 1, None, None, 11 * hour, None, None))
 
     db._submit(work)
     assert times_of(db) == [8 * hour, 9 * hour, 11 * hour]
