@@ -86,18 +86,19 @@ class Appender:
         log = self._logs.room_for(commit, 1)
         while True:
             version = row.version(log.number)
-            numbers = log.head + 1, version, min(version + 1, UINT32_MAX)
-            # fmt: off
-            added = codec.add_point(
-                row.wire_key, row.suffix, row.record, self._logs.uuids, log.number, self._views.retention.newest,
-                numbers, write_time, t, clock, point.data,
-            )
-            # fmt: on
-            if version < self._max_version and self._logs.fits(log, frame := added[0]):
-                break
+            if version < self._max_version:
+                numbers = log.head + 1, version, version + 1
+                # fmt: off
+                added = codec.add_point(
+                    row.wire_key, row.suffix, row.record, self._logs.uuids, log.number, self._views.retention.newest,
+                    numbers, write_time, t, clock, point.data,
+                )
+                # fmt: on
+                if self._logs.fits(log, added[0]):
+                    break
             log = self._logs.start_own(commit)
         row.own_count = version + 1
-        change = self._logs.append(commit, log, "sensor", frame, 1)
+        change = self._logs.append(commit, log, "sensor", added[0], 1)
         self._views.add_point(commit, log, change, row, added)
         return Point(troop, uid, scout, report, t, point.data, boot, ms)
 

@@ -373,7 +373,7 @@ class Database:
                 events = None
         if commit.untold:
             events = None
-        if events != []:
+        if events is None or events:
             self._hub.publish(events)
 
     def _new_gatherer(self, resolve: Resolver) -> Gatherer:

@@ -20,6 +20,7 @@ from scoutcore.store import Store
 
 _STATE: Final = Struct(">IIIIq")
 _GAP: Final = Struct(">III?")
+_TAIL_BYTES: Final = MARKER_BYTES - 1
 OWN: Final = keys.META + b"own"
 """Our own log's uuid, and the fingerprint of the database that writes it."""
 SECTIONS: Final = {"sensor": keys.LOG_SENSOR, "troop": keys.LOG_TROOP}
@@ -82,7 +83,7 @@ class Log:
 
     def keep_tail(self, frames: bytes) -> None:
         """Keep the ``tail``, now that *frames* follow."""
-        end = (self.tail + frames[1 - MARKER_BYTES :])[1 - MARKER_BYTES :]
+        end = (self.tail + frames[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         at = end.find(MARKER[0])
         while at >= 0 and not self.marker.startswith(end[at:]):
             at = end.find(MARKER[0], at + 1)
@@ -281,18 +282,18 @@ class Logs:
     def fits(self, log: Log, frames: bytes) -> bool:
         """Whether *frames* can follow in *log* without imitating its uuid frame."""
         marker = log.marker  # found by find: "in" first takes bytes for a number, which costs more than the search
-        return frames.find(marker) < 0 and not (log.tail and marker in log.tail + frames[: MARKER_BYTES - 1])
+        return frames.find(marker) < 0 and not (log.tail and marker in log.tail + frames[:_TAIL_BYTES])
 
     def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
         first = log.head + 1
-        log.head += changes
+        last = log.head = log.head + changes
         log.keep_tail(frames)
         if log is self.own:
             log.written = self._clock.last
         commit.log_bytes += len(frames)
-        commit.grown[log.uuid] = log.head
-        commit.puts[log.chunk_key(subset, first, log.head)] = frames
+        commit.grown[log.uuid] = last
+        commit.puts[log.chunk_key(subset, first, last)] = frames
         commit.puts[log.state_key] = log.dump()
         return first
 

@@ -213,10 +213,10 @@ class LevelDBStore:
             db = self._db or self._opened()
             try:
                 batch = db.write_batch(sync=sync)
-                put, delete = batch.put, batch.delete
+                put = batch.put
                 for key, value in puts.items():
                     if value is None:
-                        delete(key)
+                        batch.delete(key)
                     else:
                         put(key, value)
                 batch.write()
