@@ -72,29 +72,35 @@ sc_status sc_point_encode(const sc_point *p, const uint8_t *key, size_t key_len,
     return SC_OK;
 }
 
-#define PAIR_HEAD 6 /* of an array of two, and of the frame in it */
+#define ADDED_HEAD 12 /* of an array of four: where the block begins, whether it is deferred, and the frame's head */
+
+static void wide_put(uint8_t *out, uint8_t tag, size_t number)
+{
+    out[0] = tag;
+    for (size_t i = 0; i < 4; i++)
+        out[1 + i] = (uint8_t)(number >> 8 * (3 - i));
+}
 
 sc_status sc_point_add(const sc_point *p, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len,
                        const uint8_t *suffix, size_t suffix_len, const uint8_t *record, size_t record_len,
-                       const uint8_t *uuids, size_t logs, int64_t newest, uint32_t log, uint8_t *deferred, uint8_t *out,
-                       size_t room, size_t *block, size_t *at)
+                       const uint8_t *uuids, size_t logs, int64_t newest, uint32_t log, uint8_t *out, size_t room,
+                       size_t *at)
 {
-    size_t size;
+    size_t block, size;
     *at = 0;
-    if (room < PAIR_HEAD)
+    if (room < ADDED_HEAD)
         return SC_ROOM;
-    uint8_t *made = out + PAIR_HEAD;
-    sc_status status = sc_point_encode(p, key, key_len, data, data_len, made, room - PAIR_HEAD, block, &size);
+    uint8_t *made = out + ADDED_HEAD;
+    sc_status status = sc_point_encode(p, key, key_len, data, data_len, made, room - ADDED_HEAD, &block, &size);
     if (status != SC_OK)
         return status;
-    out[0] = 0x92;
-    out[1] = 0xc6;
-    for (size_t i = 0; i < 4; i++)
-        out[2 + i] = (uint8_t)(size >> 8 * (3 - i));
+    out[0] = 0x94;
+    wide_put(out + 1, 0xce, block);
+    wide_put(out + 7, 0xc6, size);
     int64_t write_time = p->write_time, t = p->t;
     uint8_t clocked = p->clocked != 0;
     uint64_t count = 1, boot = clocked ? p->boot : 0, ms = clocked ? p->ms : 0;
-    uint64_t start = *block, end = size, data_start = size - data_len;
+    uint64_t start = block, end = size, data_start = size - data_len;
     sc_summaries s = {&write_time, &count, &t,       &t,    &clocked, &boot,       &ms,
                       &boot,       &ms,    &clocked, &boot, &ms,      &data_start, &end,        made, size};
     uint64_t suffix_offsets[] = {0, suffix_len}, record_offsets[] = {0, record_len};
@@ -103,8 +109,8 @@ sc_status sc_point_add(const sc_point *p, const uint8_t *key, size_t key_len, co
     uint32_t row_of = 0, change = p->change, version = p->to;
     sc_row scratch;
     uint64_t recent[SC_RECENT];
-    size_t begin = PAIR_HEAD + size;
-    status = sc_rows_add(&rows, made, size, &start, &end, &s, &row_of, &change, &version, 1, log, &scratch, recent, deferred,
+    size_t begin = ADDED_HEAD + size;
+    status = sc_rows_add(&rows, made, size, &start, &end, &s, &row_of, &change, &version, 1, log, &scratch, recent, out + 6,
                          out + begin, room - begin, at);
     *at = status == SC_OK ? begin + *at : 0;
     return status;

@@ -50,7 +50,7 @@ static bytes text(const char *words) { return exact(words, strlen(words)); }
 /* What sc_point_encode and sc_rows_add make of it, in two calls. */
 static void added(const sc_point *p, bytes key, bytes data, bytes record)
 {
-    uint8_t uuids[32] = {1}, deferred = 9, other_deferred = 9, clocked, last_clocked;
+    uint8_t uuids[32] = {1}, deferred = 9, clocked, last_clocked;
     size_t most = 2 * key.len + record.len + 3 * data.len + 900, block = 99, at = 99, size = 99, rows_at = 99;
     uint8_t *out = room_for(most), *frame = room_for(most), *rest = room_for(most);
     EQUAL(sc_point_encode(p, key.data, key.len, data.data, data.len, frame, most, &block, &size), SC_OK);
@@ -68,29 +68,29 @@ static void added(const sc_point *p, bytes key, bytes data, bytes record)
     sc_row scratch;
     uint64_t recent[SC_RECENT];
     sc_status want = sc_rows_add(&rows, frame, size, &start, &end, &s, &row_of, &change, &version, 1, 1, &scratch, recent,
-                                 &other_deferred, rest, most, &rows_at);
+                                 &deferred, rest, most, &rows_at);
     EQUAL(sc_point_add(p, key.data, key.len, data.data, data.len, name, 3, record.data, record.len, uuids, 2, 5, 1,
-                       &deferred, out, most, &block, &at),
+                       out, most, &at),
           want);
     if (want != SC_OK) {
         EQUAL(at, 0);
         return;
     }
-    EQUAL(deferred, other_deferred);
-    EQUAL(block, start);
-    bytes head = hex("92 c6 00 00 00 00");
-    head.data[5] = (uint8_t)size;
+    bytes head = hex("94 ce 00 00 00 00 00 c6 00 00 00 00");
+    head.data[5] = (uint8_t)block;
+    head.data[6] = deferred;
+    head.data[11] = (uint8_t)size;
     SAME(out, at, join(join(head, exact(frame, size)), exact(rest, rows_at)));
     size_t enough = key.len + 6 + record.len + 3 * data.len + 4500;
     for (size_t room = 0; room <= enough; room += room < at ? 1 : 64) {
         size_t got = 99;
         sc_status status = sc_point_add(p, key.data, key.len, data.data, data.len, name, 3, record.data, record.len,
-                                        uuids, 2, 5, 1, &deferred, room_for(room), room, &block, &got);
+                                        uuids, 2, 5, 1, room_for(room), room, &got);
         CHECK(status == (room < at ? SC_ROOM : SC_OK) || (status == SC_ROOM && room < enough));
         EQUAL(got, status == SC_OK ? at : 0);
     }
     EQUAL(sc_point_add(p, key.data, key.len, data.data, data.len, name, 3, record.data, record.len, uuids, 2, 5, 1,
-                       &deferred, room_for(enough), enough, &block, &at),
+                       room_for(enough), enough, &at),
           SC_OK);
 }
 
@@ -108,10 +108,9 @@ static void points_added(void)
         added(&points[i], key, data, repeat(1, 130));
         added(&points[i], key, data, repeat(0, 116));
     }
-    size_t block = 99, at = 99;
-    uint8_t deferred, out[9];
-    EQUAL(sc_point_add(&points[0], key.data, key.len, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, &deferred, out, 9, &block,
-                       &at),
+    size_t at = 99;
+    uint8_t out[15];
+    EQUAL(sc_point_add(&points[0], key.data, key.len, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, out, 15, &at),
           SC_DATA_EMPTY);
     EQUAL(at, 0);
 }

@@ -577,7 +577,7 @@ def points_msgpack(values: list[bytes], start: int, end: int, prefix: bytes) -> 
 # --- a batch of one ---------------------------------------------------------------------------------------------------
 
 
-_to_added = Decoder(tuple[bytes, list[bytes]]).decode
+_to_added = Decoder(tuple[int, int, bytes, list[bytes]]).decode
 _POINT = struct.Struct("@qqiQQIII0q")
 """An sc_point: filled in like this it costs a fifth of what ffi.new takes."""
 assert _POINT.size == ffi.sizeof("sc_point")
@@ -601,7 +601,7 @@ def add_point(
         raise error(Status.TIME, 0, encoding=True)
     key_len, suffix_len, record_len, data_len = len(key), len(suffix), len(record), len(data)
     room = key_len + 2 * suffix_len + record_len + 3 * data_len + 4500
-    out, at, deferred = _new_uncleared("uint8_t[]", room), ffi.new("size_t[2]"), ffi.new("uint8_t *")
+    out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
     change, version, after = versions
     boot, ms = clock or (0, 0)
     try:
@@ -612,14 +612,14 @@ def add_point(
     # fmt: off
     status = lib.sc_point_add(  # without a tuple of what belongs together: each takes longer than C
         point, key, key_len, data, data_len, suffix, suffix_len, record, record_len, uuids, logs, newest, log,
-        deferred, out, room, at + 1, at,
+        out, room, at,
     )
     # fmt: on
     if status:
         raise error(status, 0, encoding=status != Status.RECORD)
-    frame, items = _to_added(ffi.buffer(out, at[0]))
+    start, deferred, frame, items = _to_added(ffi.buffer(out, at[0]))
     new_record = items.pop()
-    return frame, at[1], items, new_record, deferred[0]
+    return frame, start, items, new_record, deferred
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
