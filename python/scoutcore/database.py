@@ -365,7 +365,7 @@ class Database:
 
     def _tell(self, commit: Commit) -> None:
         events: list[Event] | None = commit.events
-        if commit.reappeared and self._hub:
+        if commit.reappeared and self._hub.watchers:
             try:
                 for troop, scout in commit.reappeared:
                     commit.events += self._current(troop, scout)
@@ -437,7 +437,7 @@ class Database:
 
         def work(commit: Commit) -> Point:
             stored = self._appender.append_point(commit, series, point)
-            if self._hub and self._shows(series, stored.t):
+            if self._hub.watchers and self._shows(series, stored.t):
                 commit.events.append(stored)
             return stored
 
@@ -561,7 +561,7 @@ class Database:
 
     def _append(self, commit: Commit, batch: Batch) -> None:
         self._appender.append(commit, batch)
-        if self._hub:
+        if self._hub.watchers:
             commit.events += self._visible(batch.points, batch.codes, batch.series)
 
     def _visible(self, points: PointColumns, codes: Any, series: list[Series]) -> list[Event]:

@@ -133,32 +133,30 @@ class Hub:
     """The watchers of a database."""
 
     def __init__(self) -> None:
-        self._watchers: tuple[Watch, ...] = ()
+        self.watchers: tuple[Watch, ...] = ()
+        """Replaced, never changed: any thread may look."""
         self._lock = Lock()
-
-    def __bool__(self) -> bool:
-        return bool(self._watchers)
 
     def add(self, watch: Watch) -> None:
         """Tell *watch* what happens from now on."""
         with self._lock:
-            self._watchers = (*self._watchers, watch)
+            self.watchers = (*self.watchers, watch)
 
     def remove(self, watch: Watch) -> None:
         """Tell it no more."""
         with self._lock:
-            self._watchers = tuple(one for one in self._watchers if one is not watch)
+            self.watchers = tuple(one for one in self.watchers if one is not watch)
 
     def publish(self, events: list[Event] | None) -> None:
         """Tell all watchers; None: something that could not be read, so they have lagged."""
         wanted: dict[tuple[int | None, int | None], list[Event] | None] = {}
-        for watch in self._watchers:
+        for watch in self.watchers:
             if watch._wanted not in wanted:
                 wanted[watch._wanted] = None if events is None else list(filter(watch._wants, events))
             watch._push(wanted[watch._wanted])
 
     def close(self) -> None:
         """End all watches: of the current values nothing more can be read."""
-        for watch in self._watchers:
+        for watch in self.watchers:
             watch._current = None
             watch.close()

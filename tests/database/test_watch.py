@@ -222,7 +222,7 @@ def test_the_end(path: Path, ends: str) -> None:
         assert (Synced() in list(half_read)) == (ends == "the watch")
         if ends == "the watch":
             db.report(1, 1, "r", "unseen")
-            assert not db._hub
+            assert not db._hub.watchers
 
 
 def test_a_closed_database_is_not_watched(db: Database) -> None:

@@ -639,7 +639,7 @@ class Replica:
                 begin = end
                 if filled and filled.shown:
                     continue
-                before = self._hidden(subset, part) if database._hub else None
+                before = self._hidden(subset, part) if database._hub.watchers else None
                 database._applier.apply(commit, log, part)
                 if before is not None:
                     self._tell(commit, subset, part, before)
