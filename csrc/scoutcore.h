@@ -375,8 +375,8 @@ sc_status sc_point_encode(const sc_point *point, const uint8_t *key, size_t key_
 
 /* The frame of sc_point_encode, and what sc_rows_add makes of its block, in our own log of number log, for one row; the
  * rest as in sc_rows. out: a msgpack array of four: where in the frame its block begins, deferred as of sc_rows_add, the
- * frame, and the array of sc_rows_add. *at: bytes written. room: key_len, twice suffix_len, record_len, three times data_len and 4,500 bytes more
- * are enough. Failures of both; *at 0. */
+ * frame, and the array of sc_rows_add. *at: bytes written. room: key_len, twice suffix_len, record_len, three times
+ * data_len and 4,500 bytes more are enough. Failures of both; *at 0. */
 sc_status sc_point_add(const sc_point *point, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len,
                        const uint8_t *suffix, size_t suffix_len, const uint8_t *record, size_t record_len,
                        const uint8_t *uuids, size_t logs, int64_t newest, uint32_t log, uint8_t *out, size_t room,

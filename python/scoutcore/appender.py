@@ -9,7 +9,6 @@ from typing import Final
 from scoutcore import codec
 from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import Blocks, ChangeColumns, UInts
-from scoutcore.codec.constants import UINT32_MAX
 from scoutcore.commit import Commit
 from scoutcore.ingest import Batch, Series
 from scoutcore.log import Logs
