@@ -49,23 +49,25 @@ def main(path: str, how: str) -> None:
     if how == "repair":
         repair(Path(path))
     db = plyvel.DB(path, create_if_missing=False, paranoid_checks=False)
-    _settle(db)
+    gathered = _gathered(db)
     out = sys.stdout.buffer
+    for key, value in gathered.items():
+        if value is not None and key.startswith(SECTIONS):
+            out.write(multibuffer.pack((key, value)))
     for section in SECTIONS:
         for item in db.iterator(start=section, stop=keys.after(section), verify_checksums=True, fill_cache=False):
-            out.write(multibuffer.pack(item))
+            if item[0] not in gathered:
+                out.write(multibuffer.pack(item))
     out.flush()
 
 
-def _settle(db: plyvel.DB) -> None:
-    """Put in its place what entries of the journal have; those that are damaged are left."""
-    for _, entry in list(db.iterator(prefix=journal.PREFIX, verify_checksums=True)):
-        with suppress(StorageError), db.write_batch(transaction=True) as batch:
-            for key, value in journal.puts_of(entry).items():
-                if value is None:
-                    batch.delete(key)
-                else:
-                    batch.put(key, value)
+def _gathered(db: plyvel.DB) -> journal.Puts:
+    """What entries of the journal have; those that are damaged are left out."""
+    gathered: journal.Puts = {}
+    for _, entry in db.iterator(prefix=journal.PREFIX, verify_checksums=True):
+        with suppress(StorageError):
+            gathered.update(journal.puts_of(entry))
+    return gathered
 
 
 if __name__ == "__main__":

@@ -404,7 +404,15 @@ def test_a_database_that_was_killed_has_what_was_gathered(killed: Path) -> None:
             assert_shows(db, content_of(db))
 
 
-def test_salvage_reads_the_journal(killed: Path) -> None:
-    with scoutcore.open(killed, pack=False) as db:
-        state = db._logs.own.state_key, db._store.get(db._logs.own.state_key)
-    assert state in list(salvage(killed / "db"))
+def test_salvage_reads_the_journal(usual: None, tmp_path: Path) -> None:
+    """What is newest of each key; an entry that is none is left out."""
+    leveldb = create(tmp_path / "db")
+    store = JournaledStore(leveldb, DIRECT)
+    store.write({b"ls\1": b"chunk", b"m1": b"old", b"m2": b"old", b"m3": b"old", b"v": b""}, sync=False)
+    store.write({b"m1": b"new", b"m2": None, b"m4": b"new", **batch(1)}, sync=False)
+    leveldb.write({journal.PREFIX + b"\xff" * 8: b"damaged"}, sync=False)
+    leveldb.close()
+    written = {b"ls\1": b"chunk", b"m1": b"new", b"m3": b"old", b"m4": b"new"}
+    found = list(salvage(tmp_path / "db"))
+    assert dict(found) == written
+    assert len(found) == len(written)
