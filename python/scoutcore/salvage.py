@@ -62,11 +62,12 @@ def main(path: str, how: str) -> None:
 
 
 def _gathered(db: plyvel.DB) -> journal.Puts:
-    """What entries of the journal have; those that are damaged are left out."""
+    """What entries of the journal have, up to the first that cannot be read; those that are none are left out."""
     gathered: journal.Puts = {}
-    for _, entry in db.iterator(prefix=journal.PREFIX, verify_checksums=True):
-        with suppress(StorageError):
-            gathered.update(journal.puts_of(entry))
+    with suppress(plyvel.Error):
+        for _, entry in db.iterator(prefix=journal.PREFIX, verify_checksums=True):
+            with suppress(StorageError):
+                gathered.update(journal.puts_of(entry))
     return gathered
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import threading
 from bisect import insort
 from pathlib import Path
 from typing import Any
 
+import plyvel
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 import scoutcore
+from scoutcore import multibuffer
 from scoutcore.errors import ClosedError, StorageError
-from scoutcore.salvage import salvage
+from scoutcore.salvage import main, salvage
 from scoutcore.store import Store, journal
 from scoutcore.store.journal import JournaledStore
 from scoutcore.store.leveldb import LevelDBStore, create
@@ -416,3 +419,18 @@ def test_salvage_reads_the_journal(usual: None, tmp_path: Path) -> None:
     found = list(salvage(tmp_path / "db"))
     assert dict(found) == written
     assert len(found) == len(written)
+
+
+def test_salvage_reads_on_where_the_journal_cannot_be_read(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with plyvel.DB(str(tmp_path), create_if_missing=True) as db:
+        db.put(journal.PREFIX + bytes(8), random.Random(1).randbytes(10_000))
+        db.put(b"m1", b"there")
+    plyvel.DB(str(tmp_path)).close()  # its log becomes a table
+    (table,) = tmp_path.glob("*.ldb")
+    data = bytearray(table.read_bytes())
+    data[5_000] ^= 1
+    table.write_bytes(data)
+    main(str(tmp_path), "read")
+    assert multibuffer.unpack(capsysbinary.readouterr().out) == [b"m1", b"there"]
