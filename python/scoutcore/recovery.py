@@ -38,8 +38,11 @@ BUILT: Final = "db.built"
 """A LevelDB that was built anew, whole, while it is about to take the place of the old one."""
 _MENDING: Final = keys.META + b"mending"
 """There while a database is being mended: what there is to say of it."""
-_DIRECT: Final = (keys.PACKED, keys.after(keys.LOG_TROOP))
-"""Chunks of logs, and how far these are packed: who misses a chunk in LevelDB is to find at once that it is packed."""
+DIRECT: Final = (keys.PACKED, keys.after(keys.LOG_TROOP))
+"""What the journal does not gather: chunks of logs, and how far these are packed, which lies between.
+
+Who misses a chunk in LevelDB is to find at once that it is packed.
+"""
 _log = logging.getLogger("scoutcore")
 
 
@@ -54,7 +57,7 @@ def open_store(directory: Directory) -> tuple[Store, list[str]]:
     _refuse_to_begin_anew(directory)
     try:
         leveldb = LevelDBStore(directory.leveldb) if directory.leveldb.exists() else create(directory.leveldb)
-        store = JournaledStore(leveldb, _DIRECT)
+        store = JournaledStore(leveldb, DIRECT)
         try:
             begun = store.get(_MENDING)
             restored = _restore_rules(store, directory)
@@ -73,13 +76,13 @@ def open_store(directory: Directory) -> tuple[Store, list[str]]:
         messages = [str(problem)]
     if messages:
         messages[0] += f"; what there was is kept in {_keep_copy(directory.leveldb)}"
-    store = JournaledStore(_open_damaged(directory.leveldb), _DIRECT)
+    store = JournaledStore(_open_damaged(directory.leveldb), DIRECT)
     try:
         forks.resume(store, directory.identity, directory.changes)
         messages = _mend(store, directory, messages + _restore_rules(store, directory))
     finally:
         store.close()
-    return JournaledStore(LevelDBStore(directory.leveldb), _DIRECT), _said(directory, messages)
+    return JournaledStore(LevelDBStore(directory.leveldb), DIRECT), _said(directory, messages)
 
 
 def _restore_rules(store: Store, directory: Directory) -> list[str]:

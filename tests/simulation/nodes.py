@@ -14,7 +14,8 @@ from scoutcore import changes, codec
 from scoutcore.codec import cut
 from scoutcore.database import Database
 from scoutcore.directory import Directory
-from scoutcore.recovery import open_store
+from scoutcore.recovery import DIRECT, open_store
+from scoutcore.store.journal import JournaledStore
 from tests.database.logs import changes_of, content_of, files_of
 from tests.model import Content
 from tests.simulation.stores import PowerStore
@@ -80,7 +81,7 @@ class MemoryNode(Node):
 
     def _start(self, store: PowerStore) -> None:
         self.store = store
-        self.database = Database(store, now=self.clock)
+        self.database = Database(JournaledStore(store, DIRECT), now=self.clock)
         store.published = self._published
 
     def _published(self) -> None:
@@ -88,15 +89,17 @@ class MemoryNode(Node):
 
     def crash(self, choose: Random) -> None:
         """Kill -9: nothing acknowledged is lost."""
+        left = self.store.copy()
         self.database.close()
-        self._start(self.store.copy())
+        self._start(left)
         self.check_values()
         self.check_ids()
 
     def power_cut(self, choose: Random) -> None:
         """Nothing published is lost."""
+        left = self.store.power_cut(choose)
         self.database.close()
-        self._start(self.store.power_cut(choose))
+        self._start(left)
         self.values = set(self._safe)
         self.check_values()
         self.values = self.held()
