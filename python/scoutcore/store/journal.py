@@ -119,10 +119,10 @@ class JournaledStore:
                 self._store.write(direct, sync)
             elif (entry := self._entry(small)) is not None:
                 self._gather(direct, small, entry, sync)
-            elif direct:
-                self._settle(puts, sync)
+            elif self._load():
+                self._settle(puts)
             else:
-                self._settle_alone(puts, sync)
+                self._store.write(puts, sync)
 
     def publish(self) -> None:
         self._store.publish()
@@ -132,7 +132,8 @@ class JournaledStore:
 
     def compact(self, start: bytes, stop: bytes) -> None:
         with self._lock:
-            self._settle_alone({}, sync=False)
+            if self._load():
+                self._settle({})
         self._store.compact(start, stop)
 
     @contextmanager
@@ -146,7 +147,8 @@ class JournaledStore:
         with self._lock:
             try:
                 with suppress(StorageError):  # the journal has it
-                    self._settle({}, sync=False)
+                    if self._load():
+                        self._settle({}, sync=False)
             finally:
                 self._settled, self._gathered = None, {}
                 self._store.close()
@@ -188,28 +190,21 @@ class JournaledStore:
                 self._unordered += small
             self._number(entry)
 
-    def _settle(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
-        """Write *puts*, and all that is gathered in its place."""
-        gathered = self._load()
-        if gathered:
-            with self._in_doubt():
-                self._settled = None
-                entries = dict.fromkeys(self._entries)
-                self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync)
-                with self._order_lock:
-                    self._order, self._unordered, self._gathered = [], [], {}
-                self._entries, self._bytes = [], 0
-                self._number(_NOTHING)
-                self._settled = object()
-        elif puts:
-            self._store.write(puts, sync)
+    def _settle(self, puts: Mapping[bytes, bytes | None], sync: bool = True) -> None:
+        """Write *puts*, and all that is gathered in its place.
 
-    def _settle_alone(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
-        """The same where nothing direct comes along that would be missed: a power cut loses neither it nor what was."""
-        if self._load():
-            self._store.publish()
-            sync = True
-        self._settle(puts, sync)
+        *sync*: or a power cut may take it, and leave what LevelDB's next log has: entries would hide what is newer.
+        """
+        gathered = self._load()
+        with self._in_doubt():
+            self._settled = None
+            entries = dict.fromkeys(self._entries)
+            self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync)
+            with self._order_lock:
+                self._order, self._unordered, self._gathered = [], [], {}
+            self._entries, self._bytes = [], 0
+            self._number(_NOTHING)
+            self._settled = object()
 
     @contextmanager
     def _in_doubt(self) -> Iterator[None]:
