@@ -39,7 +39,7 @@ BUILT: Final = "db.built"
 _MENDING: Final = keys.META + b"mending"
 """There while a database is being mended: what there is to say of it."""
 DIRECT: Final = (keys.PACKED, keys.after(keys.LOG_TROOP))
-"""What the journal does not gather: chunks of logs, and how far these are packed, which lies between.
+"""The keys that the journal does not gather: how far logs are packed, and their chunks.
 
 Who misses a chunk in LevelDB is to find at once that it is packed.
 """
