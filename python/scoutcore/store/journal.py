@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from operator import gt, lt
 from struct import Struct
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,8 +32,7 @@ _BYTES: Final = 4 * 1024 * 1024
 """The most that is gathered: keys, and bytes of entries."""
 _FEW: Final = 16
 """So many new keys find their places in the order one by one."""
-_ABSENT: Final = bytes(1)
-"""Told by identity from all that is stored."""
+_ABSENT: Final[Any] = object()
 
 Puts = dict[bytes, bytes | None]
 _encode = msgspec.msgpack.Encoder().encode
