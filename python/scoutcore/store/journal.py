@@ -83,6 +83,7 @@ class JournaledStore:
 
     def get(self, key: bytes) -> bytes | None:
         settled, gathered = self._settled, self._gathered
+        value: bytes | None
         if gathered is not None:
             value = gathered.get(key, _ABSENT)
             if value is not _ABSENT:
