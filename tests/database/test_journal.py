@@ -11,7 +11,7 @@ from typing import Any
 
 import plyvel
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -176,15 +176,29 @@ def test_next_to_nothing_is_gathered_where_something_is(store: JournaledStore, i
 def test_what_is_gathered_has_limits(
     count: int, size: int, most: int, store: JournaledStore, inner: MemoryStore
 ) -> None:
-    """By keys, where each write has others, and by bytes."""
-    found = []
-    for number in range(3 * (most + 1)):
+    """By keys, where each write has others, and by bytes. What came to its place keeps its entries until it is safe."""
+    places, left = [], []
+    for number in range(3 * most + 1):
         keys = batch(number, count, size)
         store.write({b"%04d" % number + key: value for key, value in keys.items()}, sync=False)
-        found.append(sum(map(len, entries(inner))))
-    assert max(found) <= journal._BYTES
-    assert found.count(1) == 3, "three times all has come to its place"
-    assert found.index(1) == most
+        places.append(sum(1 for _ in inner.scan(FIRST, LAST)))
+        left.append(len(entries(inner)))
+        assert sum(map(len, entries(inner))) <= 2 * journal._BYTES
+    assert places == [number // most * most * count for number in range(3 * most + 1)]
+    assert max(left) == 2 * most
+    assert left[-1] == most + 1
+
+
+def test_entries_go_when_what_they_have_is_safe(store: JournaledStore, inner: MemoryStore) -> None:
+    for number in range(17):
+        store.write(batch(number, 1000), sync=False)
+        store.write({b"%04d" % number + key: value for key, value in batch(number, 1000).items()}, sync=False)
+    found = []
+    for number in range(17, 20):
+        store.write(batch(number), sync=False)
+        found.append(len(entries(inner)))
+        store.publish()
+    assert found[0] > found[1] < found[2] == found[1] + 1
 
 
 def test_numbers_are_not_used_again(store: JournaledStore, inner: MemoryStore) -> None:
@@ -247,6 +261,9 @@ class TwoLogs(MemoryStore):
         if sync:
             self.safe[self.current] = len(self.logs[self.current])
 
+    def publish(self) -> None:
+        self.safe = [len(log) for log in self.logs]
+
     def left(self) -> MemoryStore:
         """What there is where the older log has lost what it can, and the newer one nothing."""
         left = MemoryStore()
@@ -273,6 +290,63 @@ def test_a_power_cut_brings_nothing_back_that_had_come_to_its_place(
     store.write(later, sync=True)
     store.compact(FIRST, LAST)
     assert dict(JournaledStore(inner.left(), DIRECT).scan(FIRST, LAST)) == {**before, **later}
+
+
+@pytest.mark.parametrize("more", [1, 16], ids=["gathered", "begun anew"])
+def test_entries_stay_until_what_they_have_is_safe(more: int, usual: None) -> None:
+    inner = TwoLogs()
+    store = JournaledStore(inner, DIRECT)
+    batches = [{b"%04d" % number + key: value for key, value in batch(1, 1000).items()} for number in range(17 + more)]
+    for some in batches[:16]:
+        store.write(some, sync=False)
+    store.publish()
+    store.write(batches[16], sync=False)  # with it all of that comes to its place, and may be lost there
+    inner.current = 1
+    for some in batches[17:]:
+        store.write(some, sync=False)
+    left = dict(JournaledStore(inner.left(), DIRECT).scan(FIRST, LAST))
+    assert all(left.items() >= some.items() for some in batches[:16])
+
+
+@given(
+    acts=st.lists(
+        st.sampled_from(("publish", "compact", "rotate"))
+        | st.tuples(st.sets(st.integers(0, 11), min_size=1, max_size=9), st.sampled_from((False, False, False, True))),
+        max_size=30,
+    ),
+    cut=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+@settings(max_examples=10 * settings.default.max_examples)
+def test_after_a_power_cut_nothing_hides_what_is_newer(acts: list[Any], cut: tuple[float, float]) -> None:
+    """Of each key there is the newest value that any write has left, or a newer one that was gathered with another."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, most in (("_FEW", 2), ("_KEYS", 10), ("_WRITE_KEYS", 8)):
+            patch.setattr(journal, name, most)
+        inner = TwoLogs()
+        store = JournaledStore(inner, DIRECT)
+        written: list[tuple[int, int, set[int], int]] = []
+        for number, act in enumerate(acts, 1):
+            if act == "publish":
+                store.publish()
+            elif act == "compact":
+                store.compact(FIRST, LAST)
+            elif act == "rotate":
+                inner.current = 1
+            else:
+                keys, sync = act
+                store.write({b"k%02d" % key: b"%d" % number for key in keys}, sync)
+                written.append((inner.current, len(inner.logs[inner.current]), keys, number))
+        ends = [
+            safe + round(share * (len(log) - safe))
+            for safe, share, log in zip(inner.safe, cut, inner.logs, strict=True)
+        ]
+        left = MemoryStore()
+        for puts in inner.logs[0][: ends[0]] + inner.logs[1][: ends[1]]:
+            left.write(puts, sync=False)
+        found = JournaledStore(left, DIRECT)
+        for log, end, keys, number in written:
+            if end <= ends[log]:
+                assert all(int(found.get(b"k%02d" % key) or 0) >= number for key in keys)
 
 
 def test_closed(usual: None, tmp_path: Path) -> None:

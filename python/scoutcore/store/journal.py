@@ -2,7 +2,7 @@
 
 LevelDB takes longer to put a small value than it takes to make one, and last values are put again and again. So what is
 small in a write becomes one entry of the journal, in one atomic batch with the rest of it, and is kept in memory, too.
-From time to time all that was gathered is put where it belongs and its entries are deleted, again in one batch.
+From time to time all that was gathered is put where it belongs, again in one batch, and its entries are deleted.
 """
 
 from __future__ import annotations
@@ -75,11 +75,15 @@ class JournaledStore:
         self._order_lock = Lock()
         """Who adds to what is gathered holds it, and who looks for a range in there."""
         self._entries: list[bytes] = []
-        """The keys of the entries that there are."""
+        """The keys of the entries of what is gathered."""
+        self._past: list[bytes] = []
+        """Those of entries of which all has come to its place. They go when that is safe against power loss."""
+        self._safe = self._past
+        """What of it was, when that was asked for last."""
         self._next = 0
         """The number of the next."""
         self._bytes = 0
-        """What all of them take."""
+        """What the entries of what is gathered take."""
 
     def get(self, key: bytes) -> bytes | None:
         settled, gathered = self._settled, self._gathered
@@ -117,23 +121,24 @@ class JournaledStore:
             direct = {key: small.pop(key) for key in [key for key in puts if start <= key < stop]}
             if not small:
                 self._store.write(direct, sync)
-            elif (entry := self._entry(small)) is not None:
+            elif (entry := self._entry(small)) is None or (len(puts) < _FEW and not self._has_room(small, entry)):
+                self._settle(puts, sync)
+            elif self._has_room(small, entry):
                 self._gather(direct, small, entry, sync)
-            elif self._load():
-                self._settle(puts)
             else:
-                self._store.write(puts, sync)
+                self._begin_anew(direct, small, entry, sync)
 
     def publish(self) -> None:
+        past = self._past
         self._store.publish()
+        self._safe = past
 
     def size(self, start: bytes, stop: bytes) -> int:
         return self._store.size(start, stop)
 
     def compact(self, start: bytes, stop: bytes) -> None:
         with self._lock:
-            if self._load():
-                self._settle({})
+            self._settle({}, sync=False)
         self._store.compact(start, stop)
 
     @contextmanager
@@ -147,8 +152,7 @@ class JournaledStore:
         with self._lock:
             try:
                 with suppress(StorageError):  # the journal has it
-                    if self._load():
-                        self._settle({}, sync=False)
+                    self._settle({}, sync=False, safe=False)  # behind which nothing comes
             finally:
                 self._settled, self._gathered = None, {}
                 self._store.close()
@@ -163,7 +167,7 @@ class JournaledStore:
             gathered: Puts = {}
             for _, entry in entries:
                 gathered.update(puts_of(entry))
-            self._entries = [key for key, _ in entries]
+            self._entries, self._past = [key for key, _ in entries], []
             self._next = _NUMBER.unpack_from(self._entries[-1], len(PREFIX))[0] + 1 if entries else 0
             self._bytes = sum(len(entry) for _, entry in entries)
             with self._order_lock:
@@ -173,37 +177,67 @@ class JournaledStore:
         return self._gathered
 
     def _entry(self, puts: Puts) -> bytes | None:
-        """The entry that gathers *puts*; None: they are not to be gathered, or no more of them."""
+        """The entry that gathers *puts*; None: they are too large."""
         size = sum(map(len, filter(None, puts.values())))
-        if len(puts) > min(_WRITE_KEYS, _KEYS - len(self._load())) or size > min(_WRITE_BYTES, _KEY_BYTES * len(puts)):
+        if len(puts) > _WRITE_KEYS or size > min(_WRITE_BYTES, _KEY_BYTES * len(puts)):
             return None
-        entry = _encode(puts)
-        return entry if len(entry) <= _BYTES - self._bytes else None
+        return _encode(puts)
+
+    def _has_room(self, puts: Puts, entry: bytes) -> bool:
+        """Whether *puts* can be gathered with what is."""
+        return len(puts) <= _KEYS - len(self._load()) and len(entry) <= _BYTES - self._bytes
 
     def _gather(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
         """Write *direct*, and *small* as an *entry*."""
         gathered = self._load()
+        past = self._past if self._past is self._safe else []
         with self._in_doubt():
-            self._store.write({**direct, self._key(): entry}, sync)
+            self._store.write({**direct, **dict.fromkeys(past), self._key(): entry}, sync)
             with self._order_lock:
                 gathered.update(small)
                 self._unordered += small
+            del past[:]
             self._number(entry)
 
-    def _settle(self, puts: Mapping[bytes, bytes | None], sync: bool = True) -> None:
-        """Write *puts*, and all that is gathered in its place.
+    def _begin_anew(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
+        """Write *direct* and *small* with its *entry*, and all that was gathered before in its place.
 
-        *sync*: or a power cut may take it, and leave what LevelDB's next log has: entries would hide what is newer.
+        The entries of that stay until it is safe: LevelDB's log may lose its end in a power cut, and the next may not.
+        Until then whatever is newer has an entry, too.
         """
         gathered = self._load()
+        if self._past and self._past is not self._safe:
+            self.publish()
         with self._in_doubt():
             self._settled = None
-            entries = dict.fromkeys(self._entries)
-            self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync)
+            self._store.write({**gathered, **direct, **dict.fromkeys(self._past), self._key(): entry}, sync)
+            self._past, self._entries, self._bytes = self._entries, [], 0
+            self._safe = self._past if sync else self._safe
+            self._number(entry)
+            with self._order_lock:
+                self._order, self._unordered, self._gathered = [], list(small), dict(small)
+            self._settled = object()
+
+    def _settle(self, puts: Mapping[bytes, bytes | None], sync: bool, safe: bool = True) -> None:
+        """Write *puts*, and all that is gathered in its place; no entry stays.
+
+        *safe*: against power loss: else entries might come back, and hide what is written behind this.
+        """
+        gathered = self._load()
+        if not gathered:
+            if puts:
+                self._store.write(puts, sync)
+            return
+        if safe:
+            self._store.publish()
+        with self._in_doubt():
+            self._settled = None
+            entries = dict.fromkeys(self._past + self._entries)
+            self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync or safe)
+            self._past, self._entries, self._bytes = [], [], 0
+            self._number(_NOTHING)
             with self._order_lock:
                 self._order, self._unordered, self._gathered = [], [], {}
-            self._entries, self._bytes = [], 0
-            self._number(_NOTHING)
             self._settled = object()
 
     @contextmanager
