@@ -23,7 +23,7 @@ from scoutcore.store import Store
 PREFIX: Final = b"\0j"
 """What the keys of entries begin with, before all other keys. Numbers follow, which rise and are not used again."""
 _NUMBER: Final = Struct(">Q")
-_WRITE_KEYS: Final = 4096
+_WRITE_KEYS: Final = 2048
 _WRITE_BYTES: Final = 512 * 1024
 _KEY_BYTES: Final = 1024
 """The most of one write that is gathered, bytes of values in all and for each key: more is put in its place at once."""
