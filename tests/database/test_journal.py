@@ -417,16 +417,18 @@ def test_readers_see_writes_whole(usual: None, tmp_path: Path, monkeypatch: pyte
     store.close()
 
 
-def test_what_was_read_once_is_not_older_when_it_is_read_again(store: JournaledStore, inner: MemoryStore) -> None:
+def test_what_was_read_once_is_not_older_when_it_is_read_again(
+    store: JournaledStore, inner: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By a reader that looks in its place just while one comes there that it does not know to be gathered."""
     store.write(batch(1), sync=False)
     store.compact(FIRST, LAST)
     get, write, there, go_on = inner.get, inner.write, threading.Event(), threading.Event()
 
     def late_get(key: bytes) -> bytes | None:
-        inner.get = get  # type: ignore[method-assign]
+        monkeypatch.setattr(inner, "get", get)
         store.write(batch(2), sync=False)
-        inner.write = slow_write  # type: ignore[method-assign]
+        monkeypatch.setattr(inner, "write", slow_write)
         settling.start()
         assert there.wait(60)
         threading.Timer(0.2, go_on.set).start()
@@ -437,7 +439,7 @@ def test_what_was_read_once_is_not_older_when_it_is_read_again(store: JournaledS
         there.set()
         assert go_on.wait(60)
 
-    inner.get = late_get  # type: ignore[method-assign]
+    monkeypatch.setattr(inner, "get", late_get)
     settling = threading.Thread(target=store.write, args=[batch(3, 5000), False], daemon=True)
     first, second = int(store.get(b"k0007") or 0), int(store.get(b"k0007") or 0)
     settling.join(60)

@@ -31,7 +31,7 @@ _KEYS: Final = 16_384
 _BYTES: Final = 4 * 1024 * 1024
 """The most that is gathered: keys, and bytes of entries."""
 _FEW: Final = 16
-"""So many new keys find their places in the order one by one."""
+"""Writes of fewer keys are not gathered where nothing is. So many new keys are put into order one by one."""
 _ABSENT: Final[Any] = object()
 
 Puts = dict[bytes, bytes | None]
@@ -79,7 +79,7 @@ class JournaledStore:
         self._past: list[bytes] = []
         """Those of entries of which all has come to its place. They go when that is safe against power loss."""
         self._safe = self._past
-        """What of it was, when that was asked for last."""
+        """The list that ``_past`` was when all was last made safe: where it is that very list still, entries may go."""
         self._next = 0
         """The number of the next."""
         self._bytes = 0
