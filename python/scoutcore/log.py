@@ -83,6 +83,9 @@ class Log:
 
     def keep_tail(self, frames: bytes) -> None:
         """Keep the ``tail``, now that *frames* follow."""
+        if len(frames) >= _TAIL_BYTES and frames.find(MARKER[0], -_TAIL_BYTES) < 0:  # nearly always
+            self.tail = b""
+            return
         end = (self.tail + frames[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         at = end.find(MARKER[0])
         while at >= 0 and not self.marker.startswith(end[at:]):

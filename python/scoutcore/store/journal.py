@@ -26,7 +26,7 @@ _NUMBER: Final = Struct(">Q")
 _WRITE_KEYS: Final = 2048
 _WRITE_BYTES: Final = 512 * 1024
 _KEY_BYTES: Final = 1024
-"""The most of one write that is gathered, bytes of values in all and for each key: more is put in its place at once."""
+"""The most of one write that is gathered; bytes of its entry in all and for each key. More is put in place at once."""
 _KEYS: Final = 16_384
 _BYTES: Final = 4 * 1024 * 1024
 """The most that is gathered: keys, and bytes of entries."""
@@ -178,10 +178,10 @@ class JournaledStore:
 
     def _entry(self, puts: Puts) -> bytes | None:
         """The entry that gathers *puts*; None: they are too large."""
-        size = sum(map(len, filter(None, puts.values())))
-        if len(puts) > _WRITE_KEYS or size > min(_WRITE_BYTES, _KEY_BYTES * len(puts)):
+        if len(puts) > _WRITE_KEYS:
             return None
-        return _encode(puts)
+        entry = _encode(puts)
+        return entry if len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * len(puts)) else None
 
     def _has_room(self, puts: Puts, entry: bytes) -> bool:
         """Whether *puts* can be gathered with what is."""
