@@ -11,7 +11,7 @@ from typing import Any
 
 import plyvel
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -49,16 +49,16 @@ class Failing(MemoryStore):
 class Twins(RuleBasedStateMachine):
     """A journaled store and a plain one that are written to alike."""
 
-    @initialize(few=st.integers(0, 5), most=st.integers(1, 30))
-    def begin(self, few: int, most: int) -> None:
-        self.before = journal._FEW, journal._KEYS
-        journal._FEW, journal._KEYS = few, most
+    @initialize(few=st.integers(0, 5), most=st.integers(1, 30), unsafe=st.integers(1, 3))
+    def begin(self, few: int, most: int, unsafe: int) -> None:
+        self.before = journal._FEW, journal._KEYS, journal._UNSAFE
+        journal._FEW, journal._KEYS, journal._UNSAFE = few, most, unsafe
         self.inner = Failing()
         self.store = JournaledStore(self.inner, DIRECT)
         self.plain = MemoryStore()
 
     def teardown(self) -> None:
-        journal._FEW, journal._KEYS = self.before
+        journal._FEW, journal._KEYS, journal._UNSAFE = self.before
 
     @rule(puts=puts)
     def write(self, puts: dict[bytes, bytes | None]) -> None:
@@ -124,6 +124,7 @@ def usual(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits that users have."""
     monkeypatch.setattr(journal, "_FEW", 16)
     monkeypatch.setattr(journal, "_KEYS", 16_384)
+    monkeypatch.setattr(journal, "_UNSAFE", 8)
 
 
 @pytest.fixture
@@ -178,15 +179,14 @@ def test_what_is_gathered_has_limits(
 ) -> None:
     """By keys, where each write has others, and by bytes. What came to its place keeps its entries until it is safe."""
     places, left = [], []
-    for number in range(3 * most + 1):
+    for number in range(11 * most):
         keys = batch(number, count, size)
         store.write({b"%04d" % number + key: value for key, value in keys.items()}, sync=False)
         places.append(sum(1 for _ in inner.scan(FIRST, LAST)))
         left.append(len(entries(inner)))
-        assert sum(map(len, entries(inner))) <= 2 * journal._BYTES
-    assert places == [number // most * most * count for number in range(3 * most + 1)]
-    assert max(left) == 2 * most
-    assert left[-1] == most + 1
+        assert sum(map(len, entries(inner))) <= 9 * journal._BYTES
+    assert places == [number // most * most * count for number in range(11 * most)]
+    assert left == [*range(1, 9 * most + 1), *range(1 * most + 1, 3 * most + 1)]
 
 
 def test_entries_go_when_what_they_have_is_safe(store: JournaledStore, inner: MemoryStore) -> None:
@@ -315,12 +315,27 @@ def test_entries_stay_until_what_they_have_is_safe(more: int, usual: None) -> No
         max_size=30,
     ),
     cut=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    unsafe=st.integers(1, 3),
+)
+@example(
+    acts=[
+        ({1, 2, 4, 6, 8, 9, 10}, True),
+        ({0, 4, 5, 7, 8, 11}, False),
+        "publish",
+        ({2, 7, 8, 9}, False),  # deletes an entry, and is lost
+        "rotate",
+        ({11}, False),
+        ({1, 3, 4, 5, 6, 7, 9}, True),
+        ({1, 2, 9}, False),
+    ],
+    cut=(0, 1),
+    unsafe=1,
 )
 @settings(max_examples=10 * settings.default.max_examples)
-def test_after_a_power_cut_nothing_hides_what_is_newer(acts: list[Any], cut: tuple[float, float]) -> None:
+def test_after_a_power_cut_nothing_hides_what_is_newer(acts: list[Any], cut: tuple[float, float], unsafe: int) -> None:
     """Of each key there is the newest value that any write has left, or a newer one that was gathered with another."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, most in (("_FEW", 2), ("_KEYS", 10), ("_WRITE_KEYS", 8)):
+        for name, most in (("_FEW", 2), ("_KEYS", 10), ("_WRITE_KEYS", 8), ("_UNSAFE", unsafe)):
             patch.setattr(journal, name, most)
         inner = TwoLogs()
         store = JournaledStore(inner, DIRECT)

@@ -30,6 +30,8 @@ _KEY_BYTES: Final = 1024
 _KEYS: Final = 16_384
 _BYTES: Final = 4 * 1024 * 1024
 """The most that is gathered: keys, and bytes of entries."""
+_UNSAFE: Final = 8
+"""As often all may come to its place before the disk is waited for: whoever packs makes it safe meanwhile."""
 _FEW: Final = 16
 """Writes of fewer keys are not gathered where nothing is. So many new keys are put into order one by one."""
 _ABSENT: Final[Any] = object()
@@ -77,9 +79,13 @@ class JournaledStore:
         self._entries: list[bytes] = []
         """The keys of the entries of what is gathered."""
         self._past: list[bytes] = []
-        """Those of entries of which all has come to its place. They go when that is safe against power loss."""
-        self._safe = self._past
-        """The list that ``_past`` was when all was last made safe: where it is that very list still, entries may go."""
+        """Those of entries of which all has come to its place, in order. They go when that is safe from power cuts."""
+        self._begun = b""
+        """The key of the first entry behind ``_past``."""
+        self._safe = b""
+        """The key of an entry: of those before it all is safe."""
+        self._unsafe = 0
+        """How often all came to its place since it was last made safe."""
         self._next = 0
         """The number of the next."""
         self._bytes = 0
@@ -129,9 +135,9 @@ class JournaledStore:
                 self._begin_anew(direct, small, entry, sync)
 
     def publish(self) -> None:
-        past = self._past
+        begun = self._begun
         self._store.publish()
-        self._safe = past
+        self._safe, self._unsafe = begun, 0
 
     def size(self, start: bytes, stop: bytes) -> int:
         return self._store.size(start, stop)
@@ -167,7 +173,7 @@ class JournaledStore:
             gathered: Puts = {}
             for _, entry in entries:
                 gathered.update(puts_of(entry))
-            self._entries, self._past = [key for key, _ in entries], []
+            self._entries, self._past, self._unsafe = [key for key, _ in entries], [], 0
             self._next = _NUMBER.unpack_from(self._entries[-1], len(PREFIX))[0] + 1 if entries else 0
             self._bytes = sum(len(entry) for _, entry in entries)
             with self._order_lock:
@@ -187,16 +193,20 @@ class JournaledStore:
         """Whether *puts* can be gathered with what is."""
         return len(puts) <= _KEYS - len(self._load()) and len(entry) <= _BYTES - self._bytes
 
+    def _gone(self) -> list[bytes]:
+        """The entries that may go."""
+        return self._past[: bisect_left(self._past, self._safe)]
+
     def _gather(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
         """Write *direct*, and *small* as an *entry*."""
         gathered = self._load()
-        past = self._past if self._past is self._safe else []
+        gone = self._gone()
         with self._in_doubt():
-            self._store.write({**direct, **dict.fromkeys(past), self._key(): entry}, sync)
+            self._store.write({**direct, **dict.fromkeys(gone), self._key(): entry}, sync)
             with self._order_lock:
                 gathered.update(small)
                 self._unordered += small
-            del past[:]
+            del self._past[: len(gone)]
             self._number(entry)
 
     def _begin_anew(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
@@ -206,13 +216,15 @@ class JournaledStore:
         Until then whatever is newer has an entry, too.
         """
         gathered = self._load()
-        if self._past and self._past is not self._safe:
+        if self._unsafe == _UNSAFE:
             self.publish()
+        gone = self._gone()
         with self._in_doubt():
             self._settled = None
-            self._store.write({**gathered, **direct, **dict.fromkeys(self._past), self._key(): entry}, sync)
-            self._past, self._entries, self._bytes = self._entries, [], 0
-            self._safe = self._past if sync else self._safe
+            self._store.write({**gathered, **direct, **dict.fromkeys(gone), self._key(): entry}, sync)
+            self._begun = self._key()
+            self._unsafe += 1
+            self._past, self._entries, self._bytes = self._past[len(gone) :] + self._entries, [], 0
             self._number(entry)
             with self._order_lock:
                 self._order, self._unordered, self._gathered = [], list(small), dict(small)
@@ -234,7 +246,7 @@ class JournaledStore:
             self._settled = None
             entries = dict.fromkeys(self._past + self._entries)
             self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync or safe)
-            self._past, self._entries, self._bytes = [], [], 0
+            self._past, self._unsafe, self._entries, self._bytes = [], 0, [], 0
             self._number(_NOTHING)
             with self._order_lock:
                 self._order, self._unordered, self._gathered = [], [], {}
