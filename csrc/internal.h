@@ -64,6 +64,17 @@ static inline void copy_slice(uint8_t *out, const uint8_t *in, size_t start, siz
         memcpy(out, in + start, size);
 }
 
+#define WIDE 5
+
+/* A tag of msgpack and its number, of 4 bytes. */
+static inline size_t wide_put(uint8_t *out, uint8_t tag, size_t number)
+{
+    out[0] = tag;
+    for (size_t i = 0; i < 4; i++)
+        out[1 + i] = (uint8_t)(number >> 8 * (3 - i));
+    return WIDE;
+}
+
 static inline bool slice_ok(uint64_t start, uint64_t end, size_t len)
 {
     return start <= end && end <= len;

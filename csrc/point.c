@@ -74,13 +74,6 @@ sc_status sc_point_encode(const sc_point *p, const uint8_t *key, size_t key_len,
 
 #define ADDED_HEAD 12 /* of an array of four: where the block begins, whether it is deferred, and the frame's head */
 
-static void wide_put(uint8_t *out, uint8_t tag, size_t number)
-{
-    out[0] = tag;
-    for (size_t i = 0; i < 4; i++)
-        out[1 + i] = (uint8_t)(number >> 8 * (3 - i));
-}
-
 sc_status sc_point_add(const sc_point *p, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len,
                        const uint8_t *suffix, size_t suffix_len, const uint8_t *record, size_t record_len,
                        const uint8_t *uuids, size_t logs, int64_t newest, uint32_t log, uint8_t *out, size_t room,

@@ -15,8 +15,8 @@ typedef struct slice {
 
 typedef struct report {
     unsigned members; /* which are there */
-    slice troop, uid, key, name, data;
-    uint64_t scout, boot, ms;
+    slice uid, key, name, data;
+    uint64_t troop, scout, boot, ms;
     int64_t t;
 } report;
 
@@ -313,13 +313,10 @@ static unsigned member_of(const uint8_t *name, size_t size)
 
 static size_t member_value(const uint8_t *in, size_t end, size_t i, unsigned member, report *r)
 {
-    uint64_t troop;
     size_t start = i;
     switch (member) {
     case TROOP:
-        i = unsigned_member(in, end, i, UINT32_MAX, &troop);
-        r->troop = (slice){start, i};
-        return i;
+        return unsigned_member(in, end, i, UINT32_MAX, &r->troop);
     case UID:
         return text_member(in, end, i, &r->uid);
     case KEY:
@@ -373,46 +370,68 @@ static bool plain(const uint8_t *in, size_t end, size_t i, report *r)
 
 /* ---- the columns ---- */
 
-static uint64_t mix(uint64_t hash, const uint8_t *in, slice s)
+static uint64_t mix(uint64_t hash, const uint8_t *in, size_t size)
 {
     uint64_t word;
-    for (size_t left = s.end - s.start; left > 0; left -= left < sizeof word ? left : sizeof word) {
+    for (size_t left = size; left > 0; left -= left < sizeof word ? left : sizeof word) {
         word = left;
-        memcpy(&word, in + s.end - left, left < sizeof word ? left : sizeof word);
+        memcpy(&word, in + size - left, left < sizeof word ? left : sizeof word);
         hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
         hash ^= hash >> 29;
     }
     return hash;
 }
 
-static bool equal(const uint8_t *in, slice a, uint64_t start, uint64_t end)
+static size_t nil_put(uint8_t *out)
 {
-    return a.end - a.start == end - start && memcmp(in + a.start, in + start, a.end - a.start) == 0;
+    out[0] = 0xc0;
+    return 1;
 }
 
-/* The number of the name (troop, scout, report), a new one where it appears first. */
+static size_t number_put(uint8_t *out, uint64_t number)
+{
+    return wide_put(out, 0xce, (size_t)number);
+}
+
+static size_t text_put(uint8_t *out, const uint8_t *in, slice text)
+{
+    size_t size = text.end - text.start, head = wide_put(out, 0xdb, size);
+    memcpy(out + head, in + text.start, size);
+    return head + size;
+}
+
+/* A report's name as an item of the array of names: a byte string, with fewer bytes than the report has in its line. */
+static size_t name_put(uint8_t *out, const uint8_t *in, const report *r)
+{
+    unsigned by = r->members & UID ? UID : r->members & KEY ? KEY : TROOP;
+    size_t i = WIDE;
+    out[i++] = 0x95; /* an array of five */
+    i += by == TROOP ? number_put(out + i, r->troop) : nil_put(out + i);
+    i += by == UID ? text_put(out + i, in, r->uid) : nil_put(out + i);
+    i += by == KEY ? text_put(out + i, in, r->key) : nil_put(out + i);
+    i += number_put(out + i, r->scout);
+    i += text_put(out + i, in, r->name);
+    wide_put(out, 0xc6, i - WIDE);
+    return i;
+}
+
+/* The number of a report's name. It is put behind the others, and stays there where it appears first. */
 static uint32_t number_of(const uint8_t *in, const report *r, sc_reports *reports, uint32_t *table, size_t mask,
                           uint64_t seed)
 {
-    uint8_t kind = r->members & UID ? SC_TROOP_UID : r->members & KEY ? SC_TROOP_KEY : SC_TROOP_ID;
-    slice troop = kind == SC_TROOP_UID ? r->uid : kind == SC_TROOP_KEY ? r->key : r->troop;
-    uint64_t hash = mix(mix(seed ^ r->scout << 8 ^ kind, in, troop), in, r->name);
+    uint8_t *name = reports->name_data + reports->name_len;
+    size_t size = name_put(name, in, r);
+    uint64_t hash = mix(seed, name, size);
     size_t i = (size_t)(hash ^ hash >> 32) & mask;
     for (; table[i] != 0; i = (i + 1) & mask) {
         uint32_t k = table[i] - 1;
-        if (reports->scouts[k] == r->scout && reports->troop_kinds[k] == kind &&
-            equal(in, r->name, reports->name_starts[k], reports->name_ends[k]) &&
-            equal(in, troop, reports->troop_starts[k], reports->troop_ends[k]))
+        if (memcmp(reports->name_data + reports->name_starts[k], name, size) == 0) /* the head has the size */
             return k;
     }
     uint32_t k = (uint32_t)reports->names++;
     table[i] = k + 1;
-    reports->troop_kinds[k] = kind;
-    reports->troop_starts[k] = troop.start;
-    reports->troop_ends[k] = troop.end;
-    reports->scouts[k] = (uint32_t)r->scout;
-    reports->name_starts[k] = r->name.start;
-    reports->name_ends[k] = r->name.end;
+    reports->name_starts[k] = reports->name_len;
+    reports->name_len += size;
     return k;
 }
 
@@ -434,8 +453,9 @@ static void store(const report *r, uint32_t line, uint32_t name, sc_reports *rep
 size_t sc_reports_count(const uint8_t *in, size_t len)
 {
     size_t lines = 1;
-    for (size_t i = 0; i < len; i++)
-        lines += in[i] == '\n';
+    const uint8_t *newline;
+    for (size_t at = 0; at < len && (newline = memchr(in + at, '\n', len - at)) != NULL; lines++)
+        at = (size_t)(newline - in) + 1;
     return lines;
 }
 
@@ -443,6 +463,7 @@ void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *tab
                      sc_reports *reports)
 {
     reports->count = reports->names = reports->odd = 0;
+    reports->name_len = WIDE;
     memset(table, 0, table_size * sizeof *table);
     size_t start = 0;
     for (uint32_t line = 0; start < len; line++) {
@@ -460,6 +481,7 @@ void sc_reports_scan(const uint8_t *in, size_t len, uint64_t seed, uint32_t *tab
         }
         start = end + 1;
     }
+    wide_put(reports->name_data, 0xdd, reports->names);
 }
 
 bool sc_json_items(const uint8_t *in, size_t len, uint64_t *starts, uint64_t *ends, size_t room, size_t *count)

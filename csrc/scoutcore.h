@@ -411,10 +411,6 @@ sc_status sc_intervals_walk(const uint8_t *in, size_t len, const uint8_t uuid[SC
 
 /* ---- reports.c: reports as NDJSON, one JSON object a line, on their way in ---- */
 
-#define SC_TROOP_ID 1                 /* what a report names its troop by */
-#define SC_TROOP_UID 2
-#define SC_TROOP_KEY 3
-
 typedef struct sc_reports {
     /* One row per plain report. */
     uint32_t *lines;                  /* the line it stands in, from 0 */
@@ -425,12 +421,11 @@ typedef struct sc_reports {
     uint64_t *boot, *ms;
     uint64_t *starts, *ends;          /* the text of data */
     size_t count;
-    /* One row per name, in order of first appearance. A text is without its quotes, and has no escapes. */
-    uint8_t *troop_kinds;             /* SC_TROOP_UID where there is a uid, else _KEY where there is a key, else _ID */
-    uint64_t *troop_starts, *troop_ends;
-    uint32_t *scouts;
-    uint64_t *name_starts, *name_ends;
+    /* One row per name, in order of first appearance. */
+    uint64_t *name_starts;            /* where it begins in name_data */
     size_t names;
+    uint8_t *name_data;               /* msgpack: an array of byte strings, each a name, see below */
+    size_t name_len;
     /* One row per other line that is not blank. */
     uint32_t *odd_lines;
     uint64_t *odd_starts, *odd_ends;
@@ -440,7 +435,9 @@ typedef struct sc_reports {
 /* Reads the lines of in, each column having room for as many rows as sc_reports_count tells (no more than 2^32). A
  * plain report is valid JSON and UTF-8 with a troop, uid or key, scout, report and data, maybe t, maybe b and ms, each
  * once and without escapes in names; numbers in range and written without exponent, t with up to three decimals; data at
- * most SC_MAX_DATA bytes and 64 levels deep. Anything else is not wrong, but odd: for somebody slower to judge. table:
+ * most SC_MAX_DATA bytes and 64 levels deep. Anything else is not wrong, but odd: for somebody slower to judge.
+ * A name is the msgpack of troop, uid, key, scout and report, in an array: of the first three the uid, else the key, else
+ * the troop, the others nil. Equal names are equal bytes. name_data has room for len + 5; no line is over 4 GiB. table:
  * scratch of a power of two, at least twice as many as there may be names; seed: any number, better one that senders do
  * not know. */
 size_t sc_reports_count(const uint8_t *in, size_t len);

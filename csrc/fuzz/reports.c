@@ -116,10 +116,40 @@ static void check_row(const uint8_t *in, size_t start, size_t end, const sc_repo
     REQUIRE(depth >= 0 && depth <= 64 && data.at == data.len && data.len <= SC_MAX_DATA);
     REQUIRE(r->stamped[i] <= 1 && r->clocked[i] <= 1 && (r->stamped[i] || r->t[i] == 0));
     REQUIRE(r->clocked[i] || (r->boot[i] == 0 && r->ms[i] == 0));
-    uint32_t name = r->codes[i];
-    REQUIRE(name < r->names && r->name_starts[name] < r->name_ends[name] &&
-            r->troop_starts[name] < r->troop_ends[name]);
-    REQUIRE(r->troop_kinds[name] >= SC_TROOP_ID && r->troop_kinds[name] <= SC_TROOP_KEY);
+    REQUIRE(r->codes[i] < r->names);
+}
+
+/* The number behind a tag of five bytes. */
+static size_t number_at(const uint8_t *in)
+{
+    return (size_t)in[1] << 24 | (size_t)in[2] << 16 | (size_t)in[3] << 8 | in[4];
+}
+
+/* The names fill their array, each is one of the three kinds, and no two are the same. */
+static void check_names(const sc_reports *r)
+{
+    static const uint8_t kinds[3][5] = {
+        {0xce, 0xc0, 0xc0, 0xce, 0xdb}, {0xc0, 0xdb, 0xc0, 0xce, 0xdb}, {0xc0, 0xc0, 0xdb, 0xce, 0xdb}};
+    const uint8_t *names = r->name_data;
+    REQUIRE(names[0] == 0xdd && number_at(names) == r->names);
+    size_t at = 5;
+    for (size_t k = 0; k < r->names; k++) {
+        REQUIRE(r->name_starts[k] == at && names[at] == 0xc6);
+        size_t end = at + 5 + number_at(names + at);
+        for (size_t other = 0; other < k; other++)
+            REQUIRE(memcmp(names + r->name_starts[other], names + at, end - at) != 0);
+        at += 5;
+        REQUIRE(names[at++] == 0x95);
+        const uint8_t *kind = kinds[names[at] == 0xce ? 0 : names[at + 1] == 0xdb ? 1 : 2];
+        for (size_t item = 0; item < 5; item++) {
+            REQUIRE(names[at] == kind[item]);
+            size_t size = kind[item] == 0xdb ? number_at(names + at) : 0;
+            REQUIRE(kind[item] != 0xdb || size > 0);
+            at += kind[item] == 0xc0 ? 1 : 5 + size;
+        }
+        REQUIRE(at == end);
+    }
+    REQUIRE(at == r->name_len);
 }
 
 /* All of the input as a JSON array. */
@@ -154,18 +184,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                     .ms = numbers(room),
                     .starts = numbers(room),
                     .ends = numbers(room),
-                    .troop_kinds = room_for(room),
-                    .troop_starts = numbers(room),
-                    .troop_ends = numbers(room),
-                    .scouts = room_for(room * 4),
                     .name_starts = numbers(room),
-                    .name_ends = numbers(room),
+                    .name_data = room_for(in.len + 5),
                     .odd_lines = room_for(room * 4),
                     .odd_starts = numbers(room),
                     .odd_ends = numbers(room)};
     uint8_t *copy = exact(in.data, in.len);
     sc_reports_scan(copy, in.len, seed, room_for(table_size * 4), table_size, &r);
 
+    check_names(&r);
     uint32_t number = 0;
     for (size_t start = 0; start < in.len; number++) {
         size_t end = start;

@@ -20,16 +20,12 @@ static sc_reports scan(bytes in, uint64_t seed)
     r.ms = numbers(room);
     r.starts = numbers(room);
     r.ends = numbers(room);
-    r.troop_kinds = room_for(room);
-    r.troop_starts = numbers(room);
-    r.troop_ends = numbers(room);
-    r.scouts = room_for(room * sizeof *r.scouts);
     r.name_starts = numbers(room);
-    r.name_ends = numbers(room);
+    r.name_data = room_for(in.len + 5);
     r.odd_lines = room_for(room * sizeof *r.odd_lines);
     r.odd_starts = numbers(room);
     r.odd_ends = numbers(room);
-    r.count = r.names = r.odd = 99;
+    r.count = r.names = r.name_len = r.odd = 99;
     sc_reports_scan(in.data, in.len, seed, room_for(table_size * sizeof(uint32_t)), table_size, &r);
     return r;
 }
@@ -78,14 +74,14 @@ static void columns(void)
         EQUAL(r.ms[i], i == 0 ? 9 : 0);
         SAME(in.data + r.starts[i], r.ends[i] - r.starts[i], text(data[i]));
     }
-    static const uint8_t kinds[] = {SC_TROOP_ID, SC_TROOP_KEY, SC_TROOP_UID};
-    static const char *const troops[] = {"1", "k", "u"};
-    for (size_t i = 0; i < 3; i++) {
-        EQUAL(r.troop_kinds[i], kinds[i]);
-        SAME(in.data + r.troop_starts[i], r.troop_ends[i] - r.troop_starts[i], text(troops[i]));
-        EQUAL(r.scouts[i], 7);
-        SAME(in.data + r.name_starts[i], r.name_ends[i] - r.name_starts[i], text("temp"));
-    }
+    SAME(r.name_data, r.name_len,
+         hex("dd00000003"
+             "c600000016 95 ce00000001 c0 c0 ce00000007 db0000000474656d70"
+             "c600000017 95 c0 c0 db000000016b ce00000007 db0000000474656d70"
+             "c600000017 95 c0 db0000000175 c0 ce00000007 db0000000474656d70"));
+    EQUAL(r.name_starts[0], 5);
+    EQUAL(r.name_starts[1], 32);
+    EQUAL(r.name_starts[2], 60);
     EQUAL(r.odd_lines[0], 2);
     SAME(in.data + r.odd_starts[0], r.odd_ends[0] - r.odd_starts[0], text("nonsense"));
     EQUAL(r.odd_lines[1], 6);
@@ -96,6 +92,7 @@ static void columns(void)
     for (size_t i = 0; i < COUNT(blanks); i++) {
         r = scan(text(blanks[i]), 0);
         EQUAL(r.count + r.odd + r.names, 0);
+        SAME(r.name_data, r.name_len, hex("dd00000000"));
     }
     EQUAL(sc_reports_count(NULL, 0), 1);
     EQUAL(sc_reports_count(text("\n\n").data, 2), 3);

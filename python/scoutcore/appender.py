@@ -81,7 +81,7 @@ class Appender:
         t = write_time if point.t is None else point.t
         boot, ms = point.clock
         clock = None if boot is None or ms is None else (boot, ms)
-        row = self._rows.get(commit, troop, uid, scout, report)
+        row = self._rows.get(commit, series)
         log = self._logs.room_for(commit, 1)
         while True:
             version = row.version(log.number)

@@ -96,6 +96,6 @@ class Applier:
 
     def _row(self, commit: Commit, key: bytes) -> StoredRow:
         uid, scout, report = keys.parse_sensor_key(key.decode())
-        row = self._rows.get(commit, self._metadata.allocate(commit, uid), uid, scout, report)
+        row = self._rows.get(commit, (self._metadata.allocate(commit, uid), uid, scout, report))
         self._rows.by_key[key] = row
         return row

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from scoutcore import keys, ndjson
-from scoutcore.codec.columns import PointColumns, ReportName, Reports, UInts, offsets_of
+from scoutcore.codec.columns import PointColumns, ReportName, Reports, UInts, name_parts, offsets_of
 from scoutcore.errors import Error, ReportError
 from scoutcore.model import Point, Time, encode_json, has_non_finite, microseconds
 from scoutcore.ndjson import Parsed
@@ -123,12 +123,10 @@ class Gatherer:
 
     def find(self, name: ReportName) -> Series:
         """The series of a name; raises Error where it cannot be one, or the troop is unknown."""
-        if self._seen != self._version():
-            self._seen = self._version()
-            self._known.clear()
+        self._renew()
         series = self._known.get(name)
         if series is None:
-            troop, uid, key, scout, report = name
+            troop, uid, key, scout, report = name_parts(name)
             if troop is None and uid is None and key is None:
                 raise ReportError("report without troop, uid or key")
             keys.check_number("scout", scout)
@@ -139,20 +137,28 @@ class Gatherer:
             self._known[name] = series
         return series
 
+    def _renew(self) -> None:
+        """Forget what is known where it may not hold any more."""
+        if self._seen != self._version():
+            self._seen = self._version()
+            self._known.clear()
+
     def _batch(self, reports: Reports) -> Batch:
         """All of *reports*; raises Error where a name is not right."""
-        codes = reports.codes
-        found = [self.find(name) for name in reports.names[:1]]  # which looks whether what is known still holds
-        found += [self._known.get(name) or self.find(name) for name in reports.names[1:]]
-        series = dict.fromkeys(found)
-        if len(series) < len(found):
-            numbers = {one: number for number, one in enumerate(series)}
-            codes = array("I", [numbers[found[code]] for code in codes])
+        self._renew()
+        names, codes = reports.names, reports.codes
+        series = list(filter(None, map(self._known.get, names)))
+        if len(series) < len(names):
+            series = [self._known.get(name) or self.find(name) for name in names]
+        if len(set(series)) < len(series):  # a troop has several names: id, uid, keys
+            numbers = {one: number for number, one in enumerate(dict.fromkeys(series))}
+            codes = array("I", [numbers[series[code]] for code in codes])
+            series = list(numbers)
         unstamped: list[int] = []
-        if 0 in reports.stamped:
+        if 0 in bytes(reports.stamped):
             unstamped = [index for index, stamped in enumerate(reports.stamped) if not stamped]
         _, _, t, _, clocked, boot, ms, starts, ends, data, *_ = reports
-        return Batch(list(series), codes, PointColumns(t, clocked, boot, ms, data, starts, ends), unstamped)
+        return Batch(series, codes, PointColumns(t, clocked, boot, ms, data, starts, ends), unstamped)
 
     def _mended(
         self, reports: Reports, odd: list[tuple[int, Parsed]], bad: dict[int, str], first: int, result: IngestResult

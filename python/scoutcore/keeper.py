@@ -81,7 +81,7 @@ class Keeper:
         database = self._database
         went, left = 0, []
         for troop, scout, report in names:
-            stored = database._rows.get(commit, troop, database._metadata.uid_of[troop], scout, report)
+            stored = database._rows.get(commit, (troop, database._metadata.uid_of[troop], scout, report))
             row = stored.load(database._logs)
             floor = database._retention.floor(report)
             went += database._views.expiry.raise_floor(commit, row, floor, _BLOCKS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from scoutcore import keys
 from scoutcore.clock import DAY
@@ -27,6 +27,8 @@ from scoutcore.store import Store
 _MAX_CACHED: Final = 65_536
 
 Rank = tuple[int, int, bytes, int, int]
+RowName: TypeAlias = tuple[int, str, int, str]
+"""Troop, its uid, scout and report."""
 
 
 class StoredRow:
@@ -213,24 +215,23 @@ class Rows:
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
-        self._rows: dict[tuple[int, str, int, str], StoredRow] = {}
+        self._rows: dict[RowName, StoredRow] = {}
         self.by_key: dict[bytes, StoredRow] = {}
         """Those of them that changes were applied to, by the key of these."""
 
-    def get(self, commit: Commit, troop: int, uid: str, scout: int, report: str) -> StoredRow:
+    def get(self, commit: Commit, name: RowName) -> StoredRow:
         """The row, as it stands in *commit*."""
-        name = troop, uid, scout, report
         row = self._rows.get(name)
         if row is None:
-            row = StoredRow(troop, uid, scout, report)
+            row = StoredRow(*name)
             row.record = commit.get(row.view_key) or b""
             self._rows[name] = row
         return row
 
-    def get_all(self, commit: Commit, names: Iterable[tuple[int, str, int, str]]) -> list[StoredRow]:
-        """The rows of these names: troop, its uid, scout, report."""
-        known = self._rows.get
-        return [known(name) or self.get(commit, *name) for name in names]
+    def get_all(self, commit: Commit, names: Sequence[RowName]) -> list[StoredRow]:
+        """The rows of these names."""
+        rows = list(filter(None, map(self._rows.get, names)))
+        return rows if len(rows) == len(names) else [self.get(commit, name) for name in names]
 
     def read(self, store: Store, troop: int, uid: str, scout: int, report: str) -> Row | None:
         """The row as it stands in the store, for readers; None where there is none."""

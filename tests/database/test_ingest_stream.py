@@ -18,6 +18,7 @@ from scoutcore import ndjson
 from scoutcore.database import Database
 from scoutcore.errors import InvalidError
 from scoutcore.ndjson import BATCH_BYTES, MAX_LINE, read_chunks
+from tests.database.conftest import KEY
 from tests.waiting import wait_until
 
 LINE = b'{"troop":1,"scout":1,"report":"temp","data":1}\n'
@@ -158,3 +159,20 @@ def test_a_file(db: Database, tmp_path: Path) -> None:
 def test_a_file_of_text(db: Database) -> None:
     with pytest.raises(InvalidError, match="mode 'rb'"):
         db.ingest(io.StringIO(LINE.decode()))  # type: ignore[arg-type]
+
+
+def test_reports_that_name_a_troop_in_different_ways_are_of_one_row(disk: Database) -> None:
+    uid, second = disk.troops.get(1).uid, disk.troops.assign_key(1)
+    troops = ['"troop":1', f'"uid":"{uid}"', f'"key":"{KEY}"', f'"key":"{second}"']
+    for begin in (0, 40):  # then each is known
+        lines = [
+            f'{{{troops[number % 4]},"scout":{number % 8 // 4},"report":"temp","data":{number},"t":{number}}}\n'
+            for number in range(begin, begin + 40)
+        ]
+        assert disk.ingest("".join(lines).encode()).accepted == 40
+    for scout in (0, 1):
+        assert [point.data for point in disk.history(1, scout, "temp")] == [
+            number for number in range(80) if number % 8 // 4 == scout
+        ]
+    assert disk.verify(views=True).ok
+    assert disk._logs.by_number[0].head == 2 + 2 * 2, "a change for each row and batch, behind two of the troop"

@@ -91,7 +91,7 @@ def apply(db: Database, commit: Commit, batch: list[Change]) -> None:
         blocks = [change.block() for change in run]
         offsets = offsets_of(map(len, blocks))
         names = list(dict.fromkeys(change.row for change in run))
-        rows = [db._rows.get(commit, 1, *row) for row in names]
+        rows = [db._rows.get(commit, (1, *row)) for row in names]
         row_of = array("I", [names.index(change.row) for change in run])
         known = db._logs.by_uuid.get(LOGS[log]) or db._logs.add(commit, LOGS[log])
         numbers = array("I", [change.number for change in run])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutcore import ndjson
+from scoutcore.codec.columns import name_parts
 from scoutcore.errors import InvalidError
 
 try:
@@ -99,7 +100,7 @@ def agree(chunk: bytes) -> None:
     for index, line in enumerate(reports.lines):
         parsed = ndjson.parse(lines[line])
         seen.add(line)
-        assert reports.names[reports.codes[index]] == parsed.name
+        assert name_parts(reports.names[reports.codes[index]]) == parsed.name
         assert (reports.t[index] if reports.stamped[index] else None) == parsed.t
         clock = (reports.boot[index], reports.ms[index]) if reports.clocked[index] else (None, None)
         assert clock == parsed.clock
@@ -107,6 +108,7 @@ def agree(chunk: bytes) -> None:
     for line, start, end in reports.odd:
         seen.add(line)
         assert chunk[start:end] == lines[line]
+    assert len(set(map(name_parts, reports.names))) == len(set(reports.codes)) == len(reports.names)
     assert seen == {number for number, line in enumerate(lines) if line.strip(b" \t\r")}
 
 

@@ -166,8 +166,11 @@ class BlockSummaries(NamedTuple):
     texts: list[bytes]
 
 
-ReportName: TypeAlias = "tuple[int | None, str | None, str | None, int, str]"
+NameParts: TypeAlias = tuple[int | None, str | None, str | None, int, str]
 """Troop id, uid or key (one of the three), scout and report of an incoming report."""
+ReportName: TypeAlias = NameParts | bytes
+"""Its parts, or their msgpack: C tells names so, one object each to be made and hashed instead of several."""
+_decode_name = msgspec.msgpack.Decoder(NameParts).decode
 
 
 _U8: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFF)]
@@ -311,6 +314,11 @@ class Intervals(NamedTuple):
     """Where the last whole frame in it ends."""
     next: int
     """The number behind the last change."""
+
+
+def name_parts(name: ReportName) -> NameParts:
+    """Troop id, uid, key, scout and report of a name."""
+    return _decode_name(name) if isinstance(name, bytes) else name
 
 
 def cut(data: Buffer, starts: Sequence[int], ends: Sequence[int]) -> list[bytes]:

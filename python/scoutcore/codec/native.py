@@ -163,7 +163,8 @@ _FEW = 4
 """Fewer cross faster one by one."""
 
 _to_msgpack = Encoder().encode
-_to_bytes = 0, Decoder(list[bytes]).decode
+_decode_bytes = Decoder(list[bytes]).decode
+_to_bytes = 0, _decode_bytes
 _to_bytes_or_none = 1, Decoder(list[bytes | None]).decode
 _to_texts = 2, Decoder(list[str]).decode
 _to_texts_or_none = 3, Decoder(list[str | None]).decode
@@ -629,12 +630,8 @@ _ROWS = [
     *(("lines", "I"), ("codes", "I"), ("t", "q"), ("stamped", "B"), ("clocked", "B"), ("boot", "Q"), ("ms", "Q")),
     *(("starts", "Q"), ("ends", "Q")),
 ]
-_NAMES = [
-    *(("troop_kinds", "B"), ("troop_starts", "Q"), ("troop_ends", "Q"), ("scouts", "I")),
-    *(("name_starts", "Q"), ("name_ends", "Q")),
-]
 _ODD = [("odd_lines", "I"), ("odd_starts", "Q"), ("odd_ends", "Q")]
-"""The columns of reports, of their names, and of other lines."""
+"""The columns of reports, and of other lines."""
 
 
 def scan_reports(chunk: bytes) -> Reports:
@@ -644,7 +641,8 @@ def scan_reports(chunk: bytes) -> Reports:
     rows = ffi.new("sc_reports *")
     columns = {name: _zeros(typecode, room) for name, typecode in _ROWS}
     # Nearly all of these stays empty, and memory that nobody touches costs nothing.
-    few = {name: _new_uncleared(_C_TYPES[typecode], room) for name, typecode in [*_NAMES, *_ODD]}
+    few = {name: _new_uncleared(_C_TYPES[typecode], room) for name, typecode in [*_ODD, ("name_starts", "Q")]}
+    few["name_data"] = _new_uncleared("uint8_t[]", len(source) + 5)
     for name, column in columns.items():
         setattr(rows, name, _output(column))
     for name, memory in few.items():
@@ -653,22 +651,7 @@ def scan_reports(chunk: bytes) -> Reports:
     lib.sc_reports_scan(source, len(source), _SEED, table, len(table), rows)
     for column in columns.values():
         del column[rows.count :]
-    views = (_view(few[name], typecode, rows.names) for name, typecode in _NAMES)
-    kinds, starts, ends, scouts, *texts = bytes(next(views)), *views
-    ids: Iterable[int | None]
-    uids: Iterable[str | None]
-    keys: Iterable[str | None]
-    ids, uids, keys = repeat(None), repeat(None), repeat(None)
-    troops = cut(chunk, starts, ends)
-    if kinds.count(lib.SC_TROOP_ID) == len(kinds):
-        ids = map(int, troops)
-    elif lib.SC_TROOP_ID in kinds:
-        ids = [int(text) if kind == lib.SC_TROOP_ID else None for kind, text in zip(kinds, troops, strict=True)]
-    if lib.SC_TROOP_UID in kinds:
-        uids = [text.decode() if kind == lib.SC_TROOP_UID else None for kind, text in zip(kinds, troops, strict=True)]
-    if lib.SC_TROOP_KEY in kinds:
-        keys = [text.decode() if kind == lib.SC_TROOP_KEY else None for kind, text in zip(kinds, troops, strict=True)]
-    names = list(zip(ids, uids, keys, scouts, cut_texts(chunk, *texts), strict=False))
+    names = _decode_bytes(ffi.buffer(rows.name_data, rows.name_len))
     odd = list(zip(*(ffi.unpack(few[name], rows.odd) for name, _ in _ODD), strict=True))
     return Reports._make([*columns.values(), chunk, names, odd, room - 1])
 
@@ -774,11 +757,6 @@ def _zeros(typecode: str, count: int) -> UInts:
 
 def _output(column: UInts, as_type: str = "") -> Any:
     return ffi.from_buffer(as_type or _C_TYPES[column.typecode], column)
-
-
-def _view(out: Any, typecode: Any, count: int) -> Any:
-    """The first *count* numbers of memory that C has filled, where they stand: a memoryview."""
-    return memoryview(ffi.buffer(out)).cast(typecode)[:count]
 
 
 def _taken(out: Any, size: int) -> bytes:
