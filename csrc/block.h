@@ -19,6 +19,37 @@ static inline size_t texts_size(size_t points, size_t size, size_t numbers)
     return points * (size + numbers * SC_NUMBER_BYTES);
 }
 
+/* What a summary has of the clocks of a block's points. */
+typedef struct clock_span {
+    uint64_t count;
+    bool rising; /* strictly, so far */
+    uint64_t min_boot, min_ms, max_boot, max_ms;
+} clock_span;
+
+static const clock_span no_clock = {0, true, 0, 0, 0, 0};
+
+/* While they rise the greatest is the one before: a clock that is not over the greatest ends the rise. */
+static inline void clock_add(clock_span *c, uint64_t boot, uint64_t ms)
+{
+    bool over = c->count == 0 || clock_less(c->max_boot, c->max_ms, boot, ms);
+    if (c->count == 0 || clock_less(boot, ms, c->min_boot, c->min_ms)) {
+        c->min_boot = boot;
+        c->min_ms = ms;
+    }
+    if (over) {
+        c->max_boot = boot;
+        c->max_ms = ms;
+    }
+    c->rising = c->rising && over;
+    c->count++;
+}
+
+/* As clocks in sc_summaries, of a block of so many points. */
+static inline uint8_t clock_state(const clock_span *c, uint64_t points)
+{
+    return c->count == 0 ? 0 : c->count == points && c->rising ? 1 : 2;
+}
+
 /* Sorts clocks by boot, then ms: in place, and never slow. */
 void clock_sort(sc_clock *clocks, size_t count);
 

@@ -344,35 +344,13 @@ sc_status sc_blocks_decode(const uint8_t *in, size_t len, const uint64_t *starts
 
 /* ---- summaries ---- */
 
-typedef struct clocks {
-    uint64_t count;
-    bool rising; /* strictly, so far */
-    uint64_t min_boot, min_ms, max_boot, max_ms;
-} clocks;
-
-/* While they rise the greatest is the one before: a clock that is not over the greatest ends the rise. */
-static void clock_add(clocks *c, uint64_t boot, uint64_t ms)
-{
-    bool over = c->count == 0 || clock_less(c->max_boot, c->max_ms, boot, ms);
-    if (c->count == 0 || clock_less(boot, ms, c->min_boot, c->min_ms)) {
-        c->min_boot = boot;
-        c->min_ms = ms;
-    }
-    if (over) {
-        c->max_boot = boot;
-        c->max_ms = ms;
-    }
-    c->rising = c->rising && over;
-    c->count++;
-}
-
-static void summary_store(sc_summaries *s, size_t i, const reader *r, const point *last, const clocks *c)
+static void summary_store(sc_summaries *s, size_t i, const reader *r, const point *last, const clock_span *c)
 {
     s->write_times[i] = r->write_time;
     s->counts[i] = r->rows;
     s->first_t[i] = r->first_t;
     s->last_t[i] = last->t;
-    s->clocks[i] = c->count == 0 ? 0 : c->count == r->rows && c->rising ? 1 : 2;
+    s->clocks[i] = clock_state(c, r->rows);
     s->min_boot[i] = c->min_boot;
     s->min_ms[i] = c->min_ms;
     s->max_boot[i] = c->max_boot;
@@ -389,7 +367,7 @@ sc_status sc_blocks_summarize(const uint8_t *in, size_t len, const uint64_t *sta
     reader r;
     point p;
     for (size_t i = 0; i < count; i++) {
-        clocks c = {0, true, 0, 0, 0, 0};
+        clock_span c = no_clock;
         if (!slice_ok(starts[i], ends[i], len))
             return wrong(at, i, SC_BOUNDS);
         sc_status status = block_open(&r, in, (size_t)starts[i], (size_t)ends[i], at);

@@ -1,5 +1,5 @@
 /* The protobuf message Change: see scoutcore.h. */
-#include "internal.h"
+#include "change.h"
 
 enum { SUBSET = 1, KEY, CHANGE, FROM, TO, VALUE, FIELDS };
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
@@ -9,17 +9,6 @@ enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 #define REQUIRED (BIT(KEY) | BIT(CHANGE) | BIT(FROM) | BIT(TO))
 
 /* ---- encoding ---- */
-
-typedef struct text {
-    const uint8_t *data;
-    size_t start, size;
-    bool there;
-} text;
-
-typedef struct row {
-    text subset, key, value;
-    uint32_t change, from, to;
-} row;
 
 static bool text_find(text *found, const uint8_t *data, size_t len, uint64_t start, uint64_t end)
 {
@@ -32,7 +21,7 @@ static bool text_find(text *found, const uint8_t *data, size_t len, uint64_t sta
     return true;
 }
 
-static bool row_find(row *found, const sc_changes *c, size_t i)
+static bool change_find(change *found, const sc_changes *c, size_t i)
 {
     found->change = c->change[i];
     found->from = c->from[i];
@@ -48,13 +37,13 @@ static uint64_t text_size(const text *t)
 }
 
 /* Of the frame's content with its id: what its length varint says. An empty subset is none and is not written. */
-static uint64_t row_size(const row *r)
+static uint64_t change_size(const change *c)
 {
-    uint64_t size = 4 + text_size(&r->key) + varint_size(r->change) + varint_size(r->from) + varint_size(r->to);
-    if (r->subset.size > 0)
-        size += text_size(&r->subset);
-    if (r->value.there)
-        size += text_size(&r->value);
+    uint64_t size = 4 + text_size(&c->key) + varint_size(c->change) + varint_size(c->from) + varint_size(c->to);
+    if (c->subset.size > 0)
+        size += text_size(&c->subset);
+    if (c->value.there)
+        size += text_size(&c->value);
     return size;
 }
 
@@ -72,18 +61,18 @@ static uint8_t *number_put(uint8_t *out, uint8_t tag, uint32_t number)
     return out + varint_put(out, number);
 }
 
-static void row_put(uint8_t *out, const row *r, uint64_t size)
+static void change_write(uint8_t *out, const change *c, uint64_t size)
 {
     out += varint_put(out, size);
     *out++ = SC_FRAME_CHANGE;
-    if (r->subset.size > 0)
-        out = text_put(out, TAG(SUBSET, WIRE_BYTES), &r->subset);
-    out = text_put(out, TAG(KEY, WIRE_BYTES), &r->key);
-    out = number_put(out, TAG(CHANGE, WIRE_VARINT), r->change);
-    out = number_put(out, TAG(FROM, WIRE_VARINT), r->from);
-    out = number_put(out, TAG(TO, WIRE_VARINT), r->to);
-    if (r->value.there)
-        text_put(out, TAG(VALUE, WIRE_BYTES), &r->value);
+    if (c->subset.size > 0)
+        out = text_put(out, TAG(SUBSET, WIRE_BYTES), &c->subset);
+    out = text_put(out, TAG(KEY, WIRE_BYTES), &c->key);
+    out = number_put(out, TAG(CHANGE, WIRE_VARINT), c->change);
+    out = number_put(out, TAG(FROM, WIRE_VARINT), c->from);
+    out = number_put(out, TAG(TO, WIRE_VARINT), c->to);
+    if (c->value.there)
+        text_put(out, TAG(VALUE, WIRE_BYTES), &c->value);
 }
 
 static bool text_utf8(const text *t)
@@ -91,24 +80,31 @@ static bool text_utf8(const text *t)
     return text_ok(t->data, t->start, t->start + t->size);
 }
 
-static sc_status row_check(row *r, const sc_changes *changes, size_t i)
+sc_status change_put(const change *c, uint64_t max_frame, uint8_t *out, size_t room, size_t *end)
 {
-    if (!row_find(r, changes, i))
-        return SC_BOUNDS;
-    if (!r->key.there)
+    if (!c->key.there)
         return SC_FIELD_MISSING;
-    return text_utf8(&r->key) && text_utf8(&r->subset) ? SC_OK : SC_UTF8;
+    if (!text_utf8(&c->key) || !text_utf8(&c->subset))
+        return SC_UTF8;
+    uint64_t size = change_size(c);
+    if (size > max_frame)
+        return SC_FRAME_SIZE;
+    if (varint_size(size) + size > room - *end)
+        return SC_ROOM;
+    change_write(out + *end, c, size);
+    *end += varint_size(size) + (size_t)size;
+    return SC_OK;
 }
 
 size_t sc_changes_size(const sc_changes *changes, size_t count)
 {
     uint64_t size = 0;
     for (size_t i = 0; i < count; i++) {
-        row r;
+        change c;
         /* Nothing is written from a wrong row on: it needs no room. */
-        if (!row_find(&r, changes, i))
+        if (!change_find(&c, changes, i))
             break;
-        uint64_t content = row_size(&r);
+        uint64_t content = change_size(&c);
         size += varint_size(content) + content;
     }
     return (size_t)size;
@@ -119,19 +115,13 @@ sc_status sc_changes_encode(const sc_changes *changes, size_t count, uint64_t ma
 {
     size_t end = 0;
     for (size_t i = 0; i < count; i++) {
-        row r;
-        sc_status status = row_check(&r, changes, i);
-        uint64_t size = status == SC_OK ? row_size(&r) : 0;
-        if (status == SC_OK && size > max_frame)
-            status = SC_FRAME_SIZE;
-        if (status == SC_OK && varint_size(size) + size > room - end)
-            status = SC_ROOM;
+        change c;
+        sc_status status =
+            change_find(&c, changes, i) ? change_put(&c, max_frame, out, room, &end) : SC_BOUNDS;
         if (status != SC_OK) {
             *at = i;
             return status;
         }
-        row_put(out + end, &r, size);
-        end += varint_size(size) + (size_t)size;
         frame_ends[i] = end;
     }
     *at = end;

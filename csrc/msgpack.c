@@ -9,6 +9,7 @@ enum { NIL = 0xc0, BYTES = 0xc4, NUMBER = 0xcc, TEXT = 0xd9, ARRAY = 0xdc }; /* 
 #define ARRAY_HEAD 5u
 #define ITEM_HEAD 5u /* the longest of a string */
 #define CHANGE_ITEMS 6
+#define ROW_ITEMS 3
 
 /* ---- writing ---- */
 
@@ -255,5 +256,39 @@ sc_status sc_msgpack_changes(const uint8_t *in, size_t len, sc_changes *changes,
     sc_status status = kind_read(in, len, at, ARRAY, &array);
     for (size_t i = 0; status == SC_OK && i < array.number; i++)
         status = change_item(in, len, at, changes, i);
+    return status == SC_OK && *at < len ? SC_WIRE_TYPE : status;
+}
+
+/* An item that nobody asks for: no array. */
+static sc_status item_pass(const uint8_t *in, size_t len, size_t *at)
+{
+    item found;
+    sc_status status = item_read(in, len, at, &found);
+    return status == SC_OK && found.kind == ARRAY ? SC_WIRE_TYPE : status;
+}
+
+sc_status sc_msgpack_rows(const uint8_t *in, size_t len, uint64_t *columns, sc_rows *rows, size_t *at)
+{
+    item array, row;
+    *at = 0;
+    rows->count = sc_msgpack_count(in, len);
+    rows->keys = rows->suffixes = rows->records = in;
+    rows->keys_len = rows->suffixes_len = rows->records_len = len;
+    uint64_t **const starts[] = {&rows->key_starts, &rows->suffix_starts, &rows->record_starts};
+    uint64_t **const ends[] = {&rows->key_ends, &rows->suffix_ends, &rows->record_ends};
+    for (size_t k = 0; k < ROW_ITEMS && rows->count > 0; k++) {
+        *starts[k] = columns + 2 * k * rows->count;
+        *ends[k] = *starts[k] + rows->count;
+    }
+    sc_status status = kind_read(in, len, at, ARRAY, &array);
+    for (size_t i = 0; status == SC_OK && i < rows->count; i++) {
+        status = kind_read(in, len, at, ARRAY, &row);
+        if (status == SC_OK && row.number < ROW_ITEMS)
+            status = SC_WIRE_TYPE;
+        for (size_t k = 0; status == SC_OK && k < ROW_ITEMS; k++)
+            status = text_column(in, len, at, BYTES, false, &(*starts[k])[i], &(*ends[k])[i]);
+        for (size_t k = ROW_ITEMS; status == SC_OK && k < row.number; k++)
+            status = item_pass(in, len, at);
+    }
     return status == SC_OK && *at < len ? SC_WIRE_TYPE : status;
 }

@@ -1,5 +1,5 @@
 /* The views of blocks: what a row's record becomes, and what is put beside it. See scoutcore.h. */
-#include "recent.h"
+#include "rows.h"
 
 #define NUMBERS 18 /* of a record; recent readings and the last value's data are behind them */
 #define RECORD (3 + 9 * NUMBERS + 3 + RECENT_BYTES + 5) /* the most bytes of a record beside that data */
@@ -79,13 +79,13 @@ static bool record_read(const sc_rows *rows, size_t r, sc_row *row, uint64_t *re
         UINT8_MAX,  UINT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     const uint8_t *in = rows->records;
-    uint64_t start = rows->record_offsets[r], stop = rows->record_offsets[r + 1], n[NUMBERS], size;
+    uint64_t start = rows->record_starts[r], stop = rows->record_ends[r], n[NUMBERS], size;
     memset(row, 0, sizeof *row);
     row->flags = EMPTY;
     row->floor = INT64_MIN;
     row->recent = recent;
     if (!slice_ok(start, stop, rows->records_len) ||
-        !slice_ok(rows->suffix_offsets[r], rows->suffix_offsets[r + 1], rows->suffixes_len))
+        !slice_ok(rows->suffix_starts[r], rows->suffix_ends[r], rows->suffixes_len))
         return false;
     if (start == stop)
         return true;
@@ -161,7 +161,7 @@ static size_t record_put(uint8_t *out, const sc_row *row)
 
 /* ---- blocks ---- */
 
-/* What is known of one block, beside its summary. */
+/* Where a block stands. */
 typedef struct place {
     uint32_t log, change;
 } place;
@@ -216,24 +216,23 @@ static bool clocks_sort_out(clocks *c, uint64_t points)
 }
 
 /* Whether none of the block's readings can have been heard before; the row's greatest clock becomes that of both. */
-static bool clocks_take(sc_row *row, const uint8_t *in, uint64_t start, uint64_t end, const sc_summaries *s, size_t i,
-                        clocks *c)
+static bool clocks_take(sc_row *row, const uint8_t *in, uint64_t start, uint64_t end, const summary *s, clocks *c)
 {
     c->count = c->entries = c->hides = 0;
-    if (s->clocks[i] == 0)
+    if (s->clocks == 0)
         return true;
-    uint64_t boot = s->max_boot[i], min_ms = s->min_ms[i], max_ms = s->max_ms[i];
-    bool ever = row->flags & CLOCKED_EVER, one_boot = s->min_boot[i] == boot;
-    bool above = !ever || clock_less(row->max_boot, row->max_ms, s->min_boot[i], min_ms);
+    uint64_t boot = s->max_boot, min_ms = s->min_ms, max_ms = s->max_ms;
+    bool ever = row->flags & CLOCKED_EVER, one_boot = s->min_boot == boot;
+    bool above = !ever || clock_less(row->max_boot, row->max_ms, s->min_boot, min_ms);
     bool fresh = one_boot && (above || (row->kept && boot == row->max_boot && min_ms >= row->from));
-    if (above && one_boot && s->clocks[i] == 1 && max_ms - min_ms <= SC_CLOCK_RANGE && !row->kept) {
+    if (above && one_boot && s->clocks == 1 && max_ms - min_ms <= SC_CLOCK_RANGE && !row->kept) {
         c->low[0] = min_ms;
         c->high[0] = max_ms;
         c->entries = 1;
     } else {
         if (one_boot && (fresh || row->kept))
             c->count = block_readings(in, (size_t)start, (size_t)end, c->readings, SC_MAX_COLUMN);
-        fresh = fresh && c->count > 0 && clocks_sort_out(c, s->counts[i]) &&
+        fresh = fresh && c->count > 0 && clocks_sort_out(c, s->count) &&
                 (above || !recent_has(row, c->readings, c->count));
     }
     if (row->kept && boot > row->max_boot) /* there is nothing of this boot yet */
@@ -250,21 +249,21 @@ static bool clocks_take(sc_row *row, const uint8_t *in, uint64_t start, uint64_t
     return fresh;
 }
 
-static void last_take(const sc_rows *rows, sc_row *row, const sc_summaries *s, size_t i, place at)
+static void last_take(const sc_rows *rows, sc_row *row, const summary *s, place at)
 {
-    int64_t t = s->last_t[i], low = t < s->write_times[i] ? t : s->write_times[i];
-    if (!is_last(rows, row, low, t, at, s->counts[i] - 1))
+    int64_t t = s->last_t, low = t < s->write_time ? t : s->write_time;
+    if (!is_last(rows, row, low, t, at, s->count - 1))
         return;
     row->low = low;
     row->t = row->shown_t = t;
     row->log = at.log;
     row->change = at.change;
-    row->index = (uint32_t)(s->counts[i] - 1);
-    row->flags = (uint8_t)((row->flags & CLOCKED_EVER) | (s->last_clocked[i] ? CLOCKED_LAST : 0));
-    row->boot = s->last_boot[i];
-    row->ms = s->last_ms[i];
-    row->data = s->data + s->starts[i];
-    row->data_len = (size_t)(s->ends[i] - s->starts[i]);
+    row->index = (uint32_t)(s->count - 1);
+    row->flags = (uint8_t)((row->flags & CLOCKED_EVER) | (s->last_clocked ? CLOCKED_LAST : 0));
+    row->boot = s->last_boot;
+    row->ms = s->last_ms;
+    row->data = s->text;
+    row->data_len = s->text_len;
 }
 
 static void string_head_put(uint8_t *out, size_t *at, uint64_t size)
@@ -276,8 +275,8 @@ static void string_head_put(uint8_t *out, size_t *at, uint64_t size)
 /* The head of a key: a section's letter, the row, and a byte 0. */
 static void key_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, char section, size_t rest)
 {
-    uint64_t start = rows->suffix_offsets[r];
-    size_t size = (size_t)(rows->suffix_offsets[r + 1] - start);
+    uint64_t start = rows->suffix_starts[r];
+    size_t size = (size_t)(rows->suffix_ends[r] - start);
     string_head_put(out, at, 2 + size + rest);
     out[(*at)++] = (uint8_t)section;
     copy_slice(out + *at, rows->suffixes, (size_t)start, size);
@@ -287,7 +286,7 @@ static void key_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, cha
 
 static size_t puts_size(const sc_rows *rows, size_t r, uint64_t block, size_t hides, size_t entries)
 {
-    size_t key = STRING_HEAD + 2 + (size_t)(rows->suffix_offsets[r + 1] - rows->suffix_offsets[r]);
+    size_t key = STRING_HEAD + 2 + (size_t)(rows->suffix_ends[r] - rows->suffix_starts[r]);
     size_t hidden = hides ? HIDDEN_HEAD + 4 * hides : 1;
     return key + PLACE + STRING_HEAD + hidden + (size_t)block + entries * (key + CLOCK_PLACE + STRING_HEAD + CLOCK_ENTRY);
 }
@@ -304,9 +303,9 @@ static void hidden_put(uint8_t *out, size_t *at, const clocks *c)
 
 /* The block and its entries in the clock index. */
 static void puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, sc_row *row, const uint8_t *in,
-                     uint64_t start, uint64_t end, const sc_summaries *s, size_t i, place where, const clocks *c)
+                     uint64_t start, uint64_t end, const summary *s, place where, const clocks *c)
 {
-    uint64_t first_t = (uint64_t)s->first_t[i] + BIAS;
+    uint64_t first_t = (uint64_t)s->first_t + BIAS;
     key_put(out, at, rows, r, 'h', PLACE);
     number_put(out, at, first_t, 8);
     number_put(out, at, where.log, 4);
@@ -319,7 +318,7 @@ static void puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, sc
         uint64_t range = c->high[k] - c->low[k];
         row->widest = row->widest < range ? range : row->widest;
         key_put(out, at, rows, r, 'i', CLOCK_PLACE);
-        number_put(out, at, s->max_boot[i], 8);
+        number_put(out, at, s->max_boot, 8);
         number_put(out, at, c->high[k], 8);
         number_put(out, at, where.log, 4);
         number_put(out, at, where.change, 4);
@@ -332,7 +331,9 @@ static void puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, sc
 size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
                     size_t count, size_t texts)
 {
-    uint64_t size = ARRAY_HEAD + rows->count * (STRING_HEAD + RECORD) + rows->records_len + texts;
+    uint64_t size = ARRAY_HEAD + rows->count * (STRING_HEAD + RECORD) + texts;
+    for (size_t r = 0; r < rows->count; r++)
+        size += rows->record_ends[r] - rows->record_starts[r];
     for (size_t i = 0; i < count; i++) {
         if (row_of[i] >= rows->count || starts[i] > ends[i])
             break;
@@ -343,15 +344,93 @@ size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t 
 
 /* Adds a block to its row; false: it may have readings that were heard before. */
 static bool block_add(const sc_rows *rows, sc_row *row, const uint8_t *in, uint64_t start, uint64_t end,
-                      const sc_summaries *s, size_t i, place at, clocks *c)
+                      const summary *s, place at, clocks *c)
 {
-    uint64_t span = (uint64_t)s->last_t[i] - (uint64_t)s->first_t[i];
+    uint64_t span = (uint64_t)s->last_t - (uint64_t)s->first_t;
     row->span = row->span < span ? span : row->span;
-    row->receptions += s->counts[i];
-    if (!clocks_take(row, in, start, end, s, i, c))
+    row->receptions += s->count;
+    if (!clocks_take(row, in, start, end, s, c))
         return false;
-    row->points += s->counts[i] - c->hides;
-    last_take(rows, row, s, i, at);
+    row->points += s->count - c->hides;
+    last_take(rows, row, s, at);
+    return true;
+}
+
+sc_status rows_read(const sc_rows *rows, uint32_t log, sc_row *scratch, uint64_t *recent, size_t *at)
+{
+    *at = 0;
+    if (log >= rows->logs)
+        return SC_BOUNDS;
+    for (; *at < rows->count; (*at)++)
+        if (!record_read(rows, *at, &scratch[*at], recent + *at * SC_RECENT))
+            return SC_RECORD;
+    return SC_OK;
+}
+
+sc_status rows_begin(adding *a)
+{
+    a->size = ARRAY_HEAD;
+    a->items = a->rows->count;
+    return a->room < ARRAY_HEAD ? SC_ROOM : SC_OK;
+}
+
+sc_status rows_add(adding *a, size_t r, const uint8_t *in, uint64_t start, uint64_t end, const summary *s,
+                   uint32_t change, uint8_t *deferred)
+{
+    clocks found;
+    sc_row *row = &a->scratch[r];
+    place where = {a->log, change};
+    if (s->first_t < a->rows->newest || s->first_t < row->floor)
+        *deferred = 2;
+    else
+        *deferred = !block_add(a->rows, row, in, start, end, s, where, &found);
+    if (*deferred)
+        return SC_OK;
+    if (puts_size(a->rows, r, end - start, found.hides, found.entries) > a->room - a->size)
+        return SC_ROOM;
+    a->items += 2 + 2 * found.entries;
+    puts_put(a->out, &a->size, a->rows, r, row, in, start, end, s, where, &found);
+    return SC_OK;
+}
+
+sc_status rows_end(adding *a, size_t *at)
+{
+    for (*at = 0; *at < a->rows->count; (*at)++) {
+        const sc_row *row = &a->scratch[*at];
+        uint8_t record[RECORD];
+        size_t head = record_put(record, row);
+        if (STRING_HEAD + head + row->data_len > a->room - a->size)
+            return SC_ROOM;
+        string_head_put(a->out, &a->size, head + row->data_len);
+        memcpy(a->out + a->size, record, head);
+        copy_slice(a->out + a->size + head, row->data, 0, row->data_len);
+        a->size += head + row->data_len;
+    }
+    size_t head = 0;
+    a->out[head++] = 0xdd;
+    number_put(a->out, &head, a->items, 4);
+    *at = a->size;
+    return SC_OK;
+}
+
+static bool summary_get(summary *one, const sc_summaries *s, size_t i)
+{
+    if (!slice_ok(s->starts[i], s->ends[i], s->data_len))
+        return false;
+    *one = (summary){s->write_times[i],
+                     s->first_t[i],
+                     s->last_t[i],
+                     s->counts[i],
+                     s->clocks[i],
+                     s->last_clocked[i],
+                     s->min_boot[i],
+                     s->min_ms[i],
+                     s->max_boot[i],
+                     s->max_ms[i],
+                     s->last_boot[i],
+                     s->last_ms[i],
+                     s->data + s->starts[i],
+                     (size_t)(s->ends[i] - s->starts[i])};
     return true;
 }
 
@@ -360,52 +439,24 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
                       size_t count, uint32_t log, sc_row *scratch, uint64_t *recent, uint8_t *deferred, uint8_t *out,
                       size_t room, size_t *at)
 {
-    clocks found;
-    size_t size = ARRAY_HEAD;
-    uint64_t items = rows->count;
-    *at = 0;
-    if (log >= rows->logs)
-        return SC_BOUNDS;
-    if (room < ARRAY_HEAD)
-        return SC_ROOM;
-    for (*at = 0; *at < rows->count; (*at)++)
-        if (!record_read(rows, *at, &scratch[*at], recent + *at * SC_RECENT))
-            return SC_RECORD;
+    adding a = {rows, scratch, log, out, room, 0, 0};
+    sc_status status = rows_read(rows, log, scratch, recent, at);
+    if (status == SC_OK)
+        status = rows_begin(&a);
+    if (status != SC_OK)
+        return status;
     for (*at = 0; *at < count; (*at)++) {
         size_t i = *at, r = row_of[i];
-        if (r >= rows->count || !slice_ok(starts[i], ends[i], len) || !slice_ok(s->starts[i], s->ends[i], s->data_len))
+        summary one;
+        if (r >= rows->count || !slice_ok(starts[i], ends[i], len) || !summary_get(&one, s, i))
             return SC_BOUNDS;
-        sc_row *row = &scratch[r];
-        place where = {log, changes[i]};
         if (versions) {
-            row->own_log = log + 1;
-            row->own_count = versions[i];
+            scratch[r].own_log = log + 1;
+            scratch[r].own_count = versions[i];
         }
-        if (s->first_t[i] < rows->newest || s->first_t[i] < row->floor)
-            deferred[i] = 2;
-        else
-            deferred[i] = !block_add(rows, row, in, starts[i], ends[i], s, i, where, &found);
-        if (deferred[i])
-            continue;
-        if (puts_size(rows, r, ends[i] - starts[i], found.hides, found.entries) > room - size)
-            return SC_ROOM;
-        items += 2 + 2 * found.entries;
-        puts_put(out, &size, rows, r, row, in, starts[i], ends[i], s, i, where, &found);
+        status = rows_add(&a, r, in, starts[i], ends[i], &one, changes[i], &deferred[i]);
+        if (status != SC_OK)
+            return status;
     }
-    for (*at = 0; *at < rows->count; (*at)++) {
-        const sc_row *row = &scratch[*at];
-        uint8_t record[RECORD];
-        size_t head = record_put(record, row);
-        if (STRING_HEAD + head + row->data_len > room - size)
-            return SC_ROOM;
-        string_head_put(out, &size, head + row->data_len);
-        memcpy(out + size, record, head);
-        copy_slice(out + size + head, row->data, 0, row->data_len);
-        size += head + row->data_len;
-    }
-    size_t head = 0;
-    out[head++] = 0xdd;
-    number_put(out, &head, items, 4);
-    *at = size;
-    return SC_OK;
+    return rows_end(&a, at);
 }

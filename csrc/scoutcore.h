@@ -56,7 +56,8 @@ typedef enum sc_status {
     SC_ORDER = 26,         /* a change whose number is not the next */
     SC_INTERVAL = 27,      /* an interval that is not closed where the format closes it */
     SC_BLOCK_LIMIT = 28,   /* block over SC_MAX_COLUMN, SC_MAX_NUMBERS or SC_MAX_TEXTS */
-    SC_COLUMN = 29         /* a column that cannot be one */
+    SC_COLUMN = 29,        /* a column that cannot be one */
+    SC_LIMIT = 30          /* no number is left in the log for a change, or for a row's version */
 } sc_status;
 
 #define SC_ABSENT UINT64_MAX          /* start and end of a text that is not there */
@@ -331,12 +332,15 @@ typedef struct sc_row {
 
 typedef struct sc_rows {
     size_t count;
-    const uint8_t *suffixes; /* row r: suffixes[suffix_offsets[r]..suffix_offsets[r+1]], as in its keys */
+    const uint8_t *keys; /* row r: keys[key_starts[r]..key_ends[r]], its key in changes; for sc_blocks_append alone */
+    size_t keys_len;
+    uint64_t *key_starts, *key_ends;
+    const uint8_t *suffixes; /* likewise: what its keys in the views have in common */
     size_t suffixes_len;
-    const uint64_t *suffix_offsets;
-    const uint8_t *records; /* its record likewise; empty: it has none yet */
+    uint64_t *suffix_starts, *suffix_ends;
+    const uint8_t *records; /* likewise: its record; empty: it has none yet */
     size_t records_len;
-    const uint64_t *record_offsets;
+    uint64_t *record_starts, *record_ends;
     const uint8_t *uuids; /* of the logs, by number */
     size_t logs;
     int64_t newest; /* before it rows may have floors of which their records do not know */
@@ -358,6 +362,36 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
                       size_t count, uint32_t log, sc_row *scratch, uint64_t *recent, uint8_t *deferred, uint8_t *out,
                       size_t room, size_t *at);
 
+/* Reads the array that is all of in, of arrays that begin with the byte strings key, suffix and record, into rows, all but
+ * uuids, logs and newest; what follows in an array, but another array, is passed over. columns: room for six times
+ * sc_msgpack_count. *at: behind the array. SC_TRUNCATED, SC_WIRE_TYPE (anything else). This one is in msgpack.c. */
+sc_status sc_msgpack_rows(const uint8_t *in, size_t len, uint64_t *columns, sc_rows *rows, size_t *at);
+
+/* ---- append.c: a batch, written in our own log ---- */
+
+typedef struct sc_append {
+    uint32_t log, first; /* our log by number, and the number of the first change */
+    uint32_t limit;      /* the greatest number that a change or a row's version may have */
+    uint8_t *frames;     /* the changes; with as much room as sc_append_size tells */
+    size_t frames_room;
+    uint64_t *starts, *ends; /* block i: frames[starts[i]..ends[i]], where the frame of its change ends, too */
+    uint8_t *deferred, *out; /* as of sc_rows_add */
+    size_t room;
+    sc_row *scratch; /* for sc_rows_add, like the next */
+    uint64_t *recent;
+} sc_append;
+
+/* Writes the blocks that sc_blocks_encode has made of points, of all of in, as sensor changes: what sc_changes_encode makes
+ * of them, block i being of row series[i] and change first + i, and what sc_rows_add makes of that. A row's versions follow
+ * that of its record, where that speaks of log; else 0. The texts of the points are taken to be UTF-8. The scratch of blocks
+ * is used once more; starts, ends and deferred have room for as many as there are blocks.
+ * *at: bytes written to out; the frames end with the last block. SC_LIMIT: a number would be over limit. Else what is
+ * wrong: the row (SC_RECORD), the block (SC_BOUNDS, SC_UTF8, SC_FRAME_SIZE), SC_ROOM. sc_append_size: room that is enough
+ * for out, and *frames, for the frames. */
+size_t sc_append_size(const sc_points *points, const sc_blocks *blocks, const sc_rows *rows, size_t *frames);
+sc_status sc_blocks_append(const sc_points *points, const sc_blocks *blocks, const uint8_t *in, int64_t write_time,
+                           const sc_rows *rows, const sc_append *to, size_t *at);
+
 /* ---- point.c: a batch of one ---- */
 
 typedef struct sc_point {
@@ -373,14 +407,14 @@ typedef struct sc_point {
 sc_status sc_point_encode(const sc_point *point, const uint8_t *key, size_t key_len, const uint8_t *data,
                           size_t data_len, uint8_t *out, size_t room, size_t *block, size_t *at);
 
-/* The frame of sc_point_encode, and what sc_rows_add makes of its block, in our own log of number log, for one row; the
- * rest as in sc_rows. out: a msgpack array of four: where in the frame its block begins, deferred as of sc_rows_add, the
- * frame, and the array of sc_rows_add. *at: bytes written. room: key_len, twice suffix_len, record_len, three times
- * data_len and 4,500 bytes more are enough. Failures of both; *at 0. */
+/* What sc_blocks_append makes of one point, whose from and to are not looked at, for one row; the rest as in sc_rows and
+ * sc_append. out: a msgpack array of four: where in the frame its block begins, deferred as of sc_rows_add, the frame, and
+ * the array of sc_rows_add. *at: bytes written. room: key_len, twice suffix_len, record_len, three times data_len and 4,500
+ * bytes more are enough. SC_LIMIT; failures of sc_point_encode and sc_rows_add; *at 0. */
 sc_status sc_point_add(const sc_point *point, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len,
                        const uint8_t *suffix, size_t suffix_len, const uint8_t *record, size_t record_len,
-                       const uint8_t *uuids, size_t logs, int64_t newest, uint32_t log, uint8_t *out, size_t room,
-                       size_t *at);
+                       const uint8_t *uuids, size_t logs, int64_t newest, uint32_t log, uint32_t limit, uint8_t *out,
+                       size_t room, size_t *at);
 
 /* ---- changes.c: changes files. An interval is a uuid frame (the keyframe), frames of changes, and a check frame ---- */
 

@@ -1,5 +1,5 @@
-/* Lists of objects as msgpack: read as byte strings to pack, or as changes; what reads well is written as msgpack or
- * as frames, and read again. */
+/* Lists of objects as msgpack: read as byte strings to pack, as changes, or as rows; what reads well is written as msgpack
+ * or as frames, and read again. */
 #include "change_columns.h"
 
 static void check_pack(const uint8_t *in, size_t len, size_t extra)
@@ -47,6 +47,22 @@ static void check_changes(const uint8_t *in, size_t len)
         change_round(&rows, count); /* it is not where a text is no UTF-8 */
 }
 
+static void check_rows(const uint8_t *in, size_t len)
+{
+    size_t count = sc_msgpack_count(in, len), at = 99;
+    sc_rows rows;
+    if (count > len)
+        return; /* there is no room for so many */
+    sc_status status = sc_msgpack_rows(in, len, numbers(6 * count), &rows, &at);
+    REQUIRE(status == SC_OK || status == SC_TRUNCATED || status == SC_WIRE_TYPE);
+    REQUIRE(rows.count == count && at <= len && (status != SC_OK || at == len));
+    for (size_t r = 0; status == SC_OK && r < count; r++) {
+        REQUIRE(rows.key_starts[r] <= rows.key_ends[r] && rows.key_ends[r] < rows.suffix_starts[r]);
+        REQUIRE(rows.suffix_starts[r] <= rows.suffix_ends[r] && rows.suffix_ends[r] < rows.record_starts[r]);
+        REQUIRE(rows.record_starts[r] <= rows.record_ends[r] && rows.record_ends[r] <= len);
+    }
+}
+
 /* Slices of a buffer, some absent or outside it, in any form and room: as many as are said to be there can be read. */
 static void check_slices(input *in, int form)
 {
@@ -84,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return free_all();
     }
     uint8_t *copy = exact(in.data, in.len);
+    check_rows(copy, in.len);
     if (mode & 1)
         check_changes(copy, in.len);
     else

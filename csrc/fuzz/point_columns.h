@@ -166,6 +166,63 @@ static inline sc_blocks blocks_for(size_t count)
     return made;
 }
 
+/* Appends good points to rows without records: the changes, and what is put for them, as calls of their own make them. */
+static inline void append_check(const sc_points *points, sc_blocks *b, const uint8_t *in, int64_t write_time)
+{
+    uint32_t rows_of_them = 0, from = 0;
+    for (size_t i = 0; i < b->count; i++)
+        rows_of_them = b->series[i] + 1;
+    sc_rows rows = {.count = rows_of_them, .keys = in, .uuids = exact((const uint8_t *)"0123456789abcdef", 16), .logs = 1};
+    uint64_t *none = numbers(rows.count + 1), *six = numbers(b->count), *keys = numbers(b->count + 1);
+    memset(none, 0, (rows.count + 1) * sizeof *none);
+    rows.key_starts = rows.key_ends = rows.suffix_starts = rows.suffix_ends = rows.record_starts = rows.record_ends = none;
+    size_t at = 99, frames, room = sc_append_size(points, b, &rows, &frames), end = 0;
+    sc_row *scratch = room_for(rows.count * sizeof *scratch);
+    uint64_t *recent = numbers(rows.count * SC_RECENT);
+    sc_append to = {0,
+                    7,
+                    UINT32_MAX,
+                    room_for(frames),
+                    frames,
+                    numbers(b->count),
+                    numbers(b->count),
+                    room_for(b->count),
+                    room_for(room),
+                    room,
+                    scratch,
+                    recent};
+    REQUIRE(sc_blocks_append(points, b, in, write_time, &rows, &to, &at) == SC_OK && at <= room);
+
+    uint32_t *change = room_for(b->count * 4), *before = room_for(b->count * 4), *after = room_for(b->count * 4);
+    memset(keys, 0, (b->count + 1) * sizeof *keys);
+    for (size_t i = 0; i < b->count; i++) {
+        from = i > 0 && b->series[i] == b->series[i - 1] ? after[i - 1] : 0;
+        change[i] = 7 + (uint32_t)i;
+        before[i] = from;
+        after[i] = from + (uint32_t)(b->firsts[i + 1] - b->firsts[i]);
+        six[i] = 6;
+    }
+    sc_changes c = {(const uint8_t *)"sensor", 6, keys, six, NULL, 0, keys, keys, in, (size_t)b->offsets[b->count],
+                    b->offsets, b->offsets + 1, change, before, after};
+    uint8_t *out = room_for(frames), *deferred = room_for(b->count), *puts = room_for(room);
+    uint64_t *starts = numbers(b->count), *ends = numbers(b->count);
+    REQUIRE(sc_changes_encode(&c, b->count, SC_MAX_FRAME, out, frames, ends, &end) == SC_OK);
+    for (size_t i = 0; i < b->count; i++)
+        starts[i] = ends[i] - (b->offsets[i + 1] - b->offsets[i]);
+    REQUIRE(same(out, to.frames, end) && same(ends, to.ends, b->count * 8) && same(starts, to.starts, b->count * 8));
+    sc_summaries s = summary_columns(b->count, sc_lasts_size(out, end, starts, ends, b->count));
+    REQUIRE(sc_blocks_summarize(out, end, starts, ends, b->count, &s, &end) == SC_OK);
+    REQUIRE(sc_rows_add(&rows, out, frames, starts, ends, &s, b->series, change, after, b->count, 0, scratch, recent,
+                        deferred, puts, room, &end) == SC_OK);
+    REQUIRE(end == at && same(puts, to.out, at) && same(deferred, to.deferred, b->count));
+    to.limit = 6 + (uint32_t)b->count;
+    for (size_t i = 0; i < b->count; i++)
+        to.limit = to.limit < after[i] ? after[i] : to.limit;
+    REQUIRE(sc_blocks_append(points, b, in, write_time, &rows, &to, &end) == SC_OK && end == at);
+    to.limit--;
+    REQUIRE(b->count == 0 || sc_blocks_append(points, b, in, write_time, &rows, &to, &end) == SC_LIMIT);
+}
+
 /* Encodes good points, reads them back and compares. */
 static inline void blocks_round(const sc_points *points, const uint32_t *series, size_t count, int64_t write_time,
                                 size_t max_points, size_t max_bytes)
@@ -198,6 +255,7 @@ static inline void blocks_round(const sc_points *points, const uint32_t *series,
             REQUIRE(same(got.data + got.starts[k], points->data + points->starts[row], got.ends[k] - got.starts[k]));
         }
     }
+    append_check(points, &b, out, write_time);
     if (end > 0) {
         size_t at = 99;
         uint8_t *less = room_for(end - 1);

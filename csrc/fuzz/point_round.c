@@ -1,4 +1,4 @@
-/* One point in one call: the bytes that blocks and changes make of a batch of one, or the same error. */
+/* One point in one call: the bytes that blocks and changes make of a batch of one, or the same error; and added to a row. */
 #include "change_columns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -48,5 +48,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         REQUIRE(at == 0);
     if (status == SC_OK)
         REQUIRE(sc_point_encode(&p, key, key_len, text, text_len, room_for(at - 1), at - 1, &block, &made) == SC_ROOM);
+
+    static const uint8_t uuid[SC_UUID_BYTES];
+    size_t most = key_len + 3 * text_len + 4500;
+    uint8_t *added = room_for(most);
+    p.from = 0;
+    p.to = 1;
+    want = sc_point_encode(&p, key, key_len, text, text_len, out, room, &block, &at);
+    REQUIRE(sc_point_add(&p, key, key_len, text, text_len, NULL, 0, NULL, 0, uuid, 1, 0, 0, UINT32_MAX, added, most,
+                         &other) == want);
+    REQUIRE(want == SC_OK ? other > 12 + at && same(added + 12, out, at) : other == 0);
     return free_all();
 }

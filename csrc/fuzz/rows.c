@@ -25,9 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     input in = {data, len};
     sc_rows rows = {.count = take_byte(&in) % 4};
     uint8_t kinds = take_byte(&in);
-    rows.suffix_offsets = take_offsets(&in, rows.count, 12, &rows.suffixes_len);
+    rows.suffix_starts = take_offsets(&in, rows.count, 12, &rows.suffixes_len);
+    rows.suffix_ends = rows.suffix_starts + 1;
     rows.suffixes = take_bytes(&in, rows.suffixes_len);
-    rows.record_offsets = take_offsets(&in, rows.count, 150, &rows.records_len);
+    rows.record_starts = take_offsets(&in, rows.count, 150, &rows.records_len);
+    rows.record_ends = rows.record_starts + 1;
     rows.records = take_bytes(&in, rows.records_len);
     rows.newest = take_byte(&in) - 99;
     rows.logs = in.len < 16 ? 0 : in.len < 32 ? 1 : 2;

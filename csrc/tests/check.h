@@ -44,6 +44,7 @@ void test_block(void);
 void test_changes(void);
 void test_reports(void);
 void test_msgpack(void);
+void test_append(void);
 void test_point(void);
 void test_rows(void);
 void test_recent(void);

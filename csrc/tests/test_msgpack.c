@@ -290,6 +290,58 @@ static void changes(void)
     }
 }
 
+/* ---- msgpack to rows ---- */
+
+static sc_status read_rows(bytes in, sc_rows *rows, size_t *at)
+{
+    return sc_msgpack_rows(in.data, in.len, numbers(6 * sc_msgpack_count(in.data, in.len)), rows, at);
+}
+
+static void rows(void)
+{
+    bytes in = hex("92 93 c4 01 6b c4 02 73 75 c4 00 95 c4 00 c5 00 01 73 c6 00 00 00 01 72 07 a1 78");
+    sc_rows r;
+    size_t at = 99;
+    about("rows from msgpack");
+    EQUAL(read_rows(in, &r, &at), SC_OK);
+    EQUAL(at, in.len);
+    EQUAL(r.count, 2);
+    CHECK(r.keys == in.data && r.suffixes == in.data && r.records == in.data);
+    CHECK(r.keys_len == in.len && r.suffixes_len == in.len && r.records_len == in.len);
+    const uint64_t *const columns[] = {r.key_starts,  r.key_ends,      r.suffix_starts,
+                                       r.suffix_ends, r.record_starts, r.record_ends};
+    static const uint64_t want[][2] = {{4, 14}, {5, 14}, {7, 17}, {9, 18}, {11, 23}, {11, 24}};
+    for (size_t k = 0; k < COUNT(want); k++) {
+        EQUAL(columns[k][0], want[k][0]);
+        EQUAL(columns[k][1], want[k][1]);
+    }
+    about("rows from msgpack, cut at every byte");
+    for (size_t cut = 0; cut < in.len; cut++) {
+        EQUAL(read_rows(exact(in.data, cut), &r, &at), SC_TRUNCATED);
+        CHECK(at <= cut);
+    }
+    static const struct {
+        const char *in;
+        sc_status status;
+    } cases[] = {
+        {"90", SC_OK},
+        {"90 00", SC_WIRE_TYPE},
+        {"c0", SC_WIRE_TYPE},
+        {"91 c0", SC_WIRE_TYPE},
+        {"91 92 c4 00 c4 00", SC_WIRE_TYPE},
+        {"91 93 a0 c4 00 c4 00", SC_WIRE_TYPE},
+        {"91 93 c4 00 c0 c4 00", SC_WIRE_TYPE},
+        {"91 93 c4 00 c4 00 07", SC_WIRE_TYPE},
+        {"91 94 c4 00 c4 00 c4 00 c0", SC_OK},
+        {"91 94 c4 00 c4 00 c4 00 90", SC_WIRE_TYPE},
+        {"91 94 c4 00 c4 00 c4 00 c3", SC_WIRE_TYPE},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        about(cases[i].in);
+        EQUAL(read_rows(hex(cases[i].in), &r, &at), cases[i].status);
+    }
+}
+
 /* ---- equal slices ---- */
 
 static void same_slices(void)
@@ -328,4 +380,5 @@ void test_msgpack(void)
     write_wrong();
     pack();
     changes();
+    rows();
 }

@@ -77,7 +77,8 @@ static added add(bytes block, bytes record_bytes, const uint32_t *versions, size
     uint64_t start = 0, end = block.len, suffix[] = {0, 3}, records[] = {0, record_bytes.len};
     uint32_t row_of = 0, change = 7;
     bytes name = text("row"), uuids = text(LOGS);
-    sc_rows rows = {1, name.data, 3, suffix, record_bytes.data, record_bytes.len, records, uuids.data, 2, newest};
+    sc_rows rows = {1, NULL, 0, NULL, NULL, name.data, 3, &suffix[0], &suffix[1], record_bytes.data, record_bytes.len,
+                    &records[0], &records[1], uuids.data, 2, newest};
     int64_t write_time, first_t, last_t;
     uint64_t count, min_boot, min_ms, max_boot, max_ms, last_boot, last_ms, data_start, data_end;
     uint8_t clocks, last_clocked;
@@ -380,10 +381,10 @@ static void wrong(void)
     }
     EQUAL(add(clocked, none, NULL, size).status, SC_OK);
     about("slices and rows outside");
-    uint64_t start = 0, end = plain.len, none_of[] = {0, 0}, beyond[] = {0, 1};
+    uint64_t start = 0, end = plain.len, none_of[] = {0}, beyond[] = {1};
     uint32_t row_of = 1, change = 7;
     bytes uuids = text(LOGS);
-    sc_rows rows = {1, NULL, 0, none_of, NULL, 0, none_of, uuids.data, 2, 0};
+    sc_rows rows = {1, NULL, 0, NULL, NULL, NULL, 0, none_of, none_of, NULL, 0, none_of, none_of, uuids.data, 2, 0};
     sc_summaries s;
     sc_row scratch;
     uint64_t recent[SC_RECENT];
@@ -418,11 +419,11 @@ static void wrong(void)
         EQUAL(at, 0);
     }
     EQUAL(sc_rows_size(&rows, &back[0], &back[1], &row_of, 1, 0), 5 + 5 + RECORD);
-    rows.suffix_offsets = beyond;
+    rows.suffix_ends = beyond;
     EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 300, &at),
           SC_RECORD);
-    rows.suffix_offsets = none_of;
-    rows.record_offsets = beyond;
+    rows.suffix_ends = none_of;
+    rows.record_ends = beyond;
     EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 300, &at),
           SC_RECORD);
 }

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from array import array
-from operator import add, sub
-from typing import Final
-
 from scoutcore import codec
 from scoutcore.clock import WriteClock
-from scoutcore.codec.columns import Blocks, ChangeColumns, UInts
 from scoutcore.commit import Commit
 from scoutcore.ingest import Batch, Series
 from scoutcore.log import Logs
 from scoutcore.model import Point
 from scoutcore.ndjson import Parsed
-from scoutcore.rows import Rows, StoredRow
+from scoutcore.rows import Rows
 from scoutcore.views import Views
-
-_SUBSET: Final = b"sensor"
 
 
 class Appender:
     """Writes reports. Everything that it does belongs to the commit it is given."""
 
-    def __init__(self, logs: Logs, rows: Rows, views: Views, clock: WriteClock, max_version: int) -> None:
+    def __init__(self, logs: Logs, rows: Rows, views: Views, clock: WriteClock, limit: int) -> None:
+        """*limit*: the greatest number that a change or a row's version may have."""
         self._logs = logs
         self._rows = rows
         self._views = views
         self._clock = clock
-        self._max_version = max_version
+        self._limit = limit
 
     def append(self, commit: Commit, batch: Batch) -> None:
         """Write a batch as changes of our own log, and into the views."""
@@ -41,37 +35,19 @@ class Appender:
         else:
             last = self._clock.take()
         rows = self._rows.get_all(commit, batch.series)
-        blocks = codec.encode_blocks(batch.points, batch.codes, last)
-        count = len(blocks.series)
-        row_keys = [rows[number].wire_key for number in blocks.series]
-        key_data, key_offsets = codec.join(row_keys)
-        log = self._logs.room_for(commit, count)
+        newest = self._views.retention.newest
+        log = self._logs.room_for(commit, 1)
         while True:
-            before, after, fits = _versions(rows, log.number, blocks, self._max_version)
-            changes = array("I", range(log.head + 1, log.head + 1 + count))
-            columns = ChangeColumns(
-                _SUBSET,
-                array("Q", bytes(8 * count)),
-                array("Q", [len(_SUBSET)]) * count,
-                key_data,
-                key_offsets[:-1],
-                key_offsets[1:],
-                blocks.data,
-                blocks.offsets[:-1],
-                blocks.offsets[1:],
-                changes,
-                before,
-                after,
-            )
-            frames, _ = codec.encode_changes(columns)
-            if fits and self._logs.fits(log, frames):
+            first = log.head + 1
+            about = self._logs.uuids, log.number, newest, first, self._limit
+            made = codec.append_blocks(batch.points, batch.codes, last, rows, *about)
+            if made is not None and self._logs.fits(log, made.frames):
                 break
             log = self._logs.start_own(commit)
-        for number, version in zip(blocks.series, after, strict=True):
-            rows[number].own_count = version
-        slices = blocks.offsets[:-1], blocks.offsets[1:]
-        self._views.add(commit, log, changes, rows, blocks.series, after, blocks.data, *slices)
-        self._logs.append(commit, log, "sensor", frames, count)
+        frames, row_of, starts, ends, added = made
+        changes = range(first, first + len(row_of))
+        self._views.put(commit, log, changes, rows, row_of, frames, starts, ends, added)
+        self._logs.append(commit, log, "sensor", frames, len(row_of))
 
     def append_point(self, commit: Commit, series: Series, point: Parsed) -> Point:
         """Write a batch of one: the same as :meth:`append`, with one crossing into C and no columns."""
@@ -84,37 +60,15 @@ class Appender:
         row = self._rows.get(commit, series)
         log = self._logs.room_for(commit, 1)
         while True:
-            version = row.version(log.number)
-            if version < self._max_version:
-                numbers = log.head + 1, version, version + 1
-                # fmt: off
-                added = codec.add_point(
-                    row.wire_key, row.suffix, row.record, self._logs.uuids, log.number, self._views.retention.newest,
-                    numbers, write_time, t, clock, point.data,
-                )
-                # fmt: on
-                if self._logs.fits(log, added[0]):
-                    break
+            # fmt: off
+            added = codec.add_point(
+                row, self._logs.uuids, log.number, self._views.retention.newest, log.head + 1, self._limit,
+                write_time, t, clock, point.data,
+            )
+            # fmt: on
+            if added is not None and self._logs.fits(log, added[0]):
+                break
             log = self._logs.start_own(commit)
-        row.own_count = version + 1
         change = self._logs.append(commit, log, "sensor", added[0], 1)
         self._views.add_point(commit, log, change, row, added)
         return Point(troop, uid, scout, report, t, point.data, boot, ms)
-
-
-def _versions(rows: list[StoredRow], log: int, blocks: Blocks, most: int) -> tuple[UInts, UInts, bool]:
-    """Versions of its row before and after each block, in our log of this number; and whether all are within *most*."""
-    now = [row.own_count if row.own_log == log else row.version(log) for row in rows]
-    sizes = list(map(sub, blocks.firsts[1:], blocks.firsts))
-    if len(sizes) == len(rows):  # one block each, in their order
-        before, after = now, list(map(add, now, sizes))
-    else:
-        before, after = [], []
-        for number, size in zip(blocks.series, sizes, strict=True):
-            before.append(now[number])
-            now[number] += size
-            after.append(now[number])
-    fits = max(after) <= most
-    if not fits:  # this goes to a new log; 32 bits will do
-        before, after = [0] * len(before), [0] * len(after)
-    return array("I", before), array("I", after), fits

@@ -12,9 +12,9 @@ from scoutcore.codec.columns import (
     CLOCKED_EVER,
     CLOCKED_LAST,
     EMPTY,
+    CodecRow,
     Record,
     decode_record,
-    decode_version,
     dump_record,
     load_record,
 )
@@ -31,34 +31,22 @@ RowName: TypeAlias = tuple[int, str, int, str]
 """Troop, its uid, scout and report."""
 
 
-class StoredRow:
-    """One row: its names, the keys that each commit needs, and its record as it is stored."""
+class StoredRow(CodecRow):
+    """One row: its record as it is stored, the keys that each commit needs, and its names."""
 
-    __slots__ = ("own_count", "own_log", "record", "report", "scout", "suffix", "troop", "uid", "view_key", "wire_key")
+    view_key: bytes
+    troop: int
+    uid: str
+    scout: int
+    report: str
 
-    def __init__(self, troop: int, uid: str, scout: int, report: str) -> None:
-        self.troop = troop
-        self.uid = uid
-        self.scout = scout
-        self.report = report
-        self.suffix = keys.row_suffix(troop, scout, report)
-        self.view_key = keys.VIEW + self.suffix
-        self.wire_key = keys.sensor_key(uid, scout, report).encode()
-        self.record = b""
-        """Empty as long as it has none."""
-        self.own_log = -1
-        """See :meth:`version`."""
-        self.own_count = 0
-
-    def version(self, log: int) -> int:
-        """How many points of the row our own log of this number has: ``own_count``, where ``own_log`` is that number.
-
-        Whoever writes in our own log keeps that count, as the record does; it is read from there once.
-        """
-        if self.own_log != log:
-            own = decode_version(self.record) if self.record else None
-            self.own_log, self.own_count = log, own.own_count if own and own.own_log == log + 1 else 0
-        return self.own_count
+    @classmethod
+    def named(cls, troop: int, uid: str, scout: int, report: str) -> StoredRow:
+        """The row of these names, without a record."""
+        suffix = keys.row_suffix(troop, scout, report)
+        return cls(
+            keys.sensor_key(uid, scout, report).encode(), suffix, b"", keys.VIEW + suffix, troop, uid, scout, report
+        )
 
     def load(self, logs: Logs) -> Row:
         """The row with its record unpacked."""
@@ -223,7 +211,7 @@ class Rows:
         """The row, as it stands in *commit*."""
         row = self._rows.get(name)
         if row is None:
-            row = StoredRow(*name)
+            row = StoredRow.named(*name)
             row.record = commit.get(row.view_key) or b""
             self._rows[name] = row
         return row

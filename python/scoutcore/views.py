@@ -17,7 +17,7 @@ from scoutcore import codec, keys
 from scoutcore.blocks import head_size, hidden_of, pack_hidden, whole
 from scoutcore.clock import SET_CLOCK
 from scoutcore.codec import recent
-from scoutcore.codec.columns import Buffer, UInts, load_record, offsets_of
+from scoutcore.codec.columns import AddedBlocks, Buffer, UInts, load_record, offsets_of
 from scoutcore.codec.constants import CLOCK_RANGE, UINT64_MAX
 from scoutcore.commit import Commit
 from scoutcore.expiry import Expiry
@@ -93,14 +93,29 @@ class Views:
         Args:
             versions: the row's version behind each block, where the log is our own.
         """
-        suffixes, records = [row.suffix for row in rows], [row.record for row in rows]
-        logs, newest = self._logs, self.retention.newest
-        blocks = row_of, changes, versions, data, starts, ends
-        added = codec.add_blocks(suffixes, records, logs.uuids, log.number, newest, *blocks)
+        about = self._logs.uuids, log.number, self.retention.newest
+        added = codec.add_blocks(rows, *about, row_of, changes, versions, data, starts, ends)
+        self.put(commit, log, changes, rows, row_of, data, starts, ends, added)
+
+    def put(
+        self,
+        commit: Commit,
+        log: Log,
+        changes: Sequence[int],
+        rows: Sequence[StoredRow],
+        row_of: UInts,
+        data: Buffer,
+        starts: UInts,
+        ends: UInts,
+        added: AddedBlocks,
+    ) -> None:
+        """As :meth:`add`, where *added* is what the codec has made of the blocks."""
+        late = [index for index, why in enumerate(added.deferred) if why] if added.deferred.strip(b"\0") else ()
+        records = [row.record for row in rows] if late else ()
+        puts = commit.puts
         for row, record in zip(rows, added.records, strict=True):
-            row.record = commit.puts[row.view_key] = record
+            row.record = puts[row.view_key] = record
         commit.put_blocks(added.puts)
-        late = [index for index, why in enumerate(added.deferred) if why]
         if late:
             slices = (array("Q", [column[index] for index in late]) for column in (starts, ends))
             for index, *about in zip(late, *codec.summarize_blocks(data, *slices), strict=True):

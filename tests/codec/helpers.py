@@ -12,6 +12,7 @@ from scoutcore.codec import recent, reference
 from scoutcore.codec.columns import (
     Change,
     ChangeColumns,
+    CodecRow,
     Frames,
     PointColumns,
     Record,
@@ -276,3 +277,8 @@ good_records = st.builds(
 )
 records = st.just(b"") | all_bytes(good_records)
 """Records of rows, mostly good."""
+
+
+def codec_rows(found: list[bytes]) -> list[CodecRow]:
+    """Rows with these records."""
+    return [CodecRow(b"key/%d" % number, b"row%d" % number, record) for number, record in enumerate(found)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scoutcore.codec import numbers as numbers_of
 from scoutcore.codec import reference
 from scoutcore.codec.columns import ChangeColumns, Frames, offsets_of
-from scoutcore.codec.constants import INT64_MIN, UINT64_MAX
+from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX
 from tests.codec.helpers import (
     MARKER,
     UUID,
@@ -21,9 +21,11 @@ from tests.codec.helpers import (
     batches,
     blocks,
     changes,
+    codec_rows,
     contents,
     frame,
     frames_of,
+    good_records,
     int64,
     loose_fields,
     numbers,
@@ -178,13 +180,11 @@ def test_blocks_added_to_rows(same, data, rows, own):
     numbers = [array("I", data.draw(st.lists(small, min_size=len(parts), max_size=len(parts)))) for _ in range(3)]
     row_of, changes, versions = numbers
     uuids = data.draw(st.sampled_from([b"a" * 16 + b"b" * 16, b"b" * 16 + b"a" * 16 + b"c" * 16]))
-    suffixes = [b"row%d" % number for number in range(len(rows))]
     log = data.draw(st.integers(0, 2))
     same(
         "add_blocks",
         *(
-            suffixes,
-            rows,
+            codec_rows(rows),
             uuids,
             log,
             data.draw(small | st.just(INT64_MIN)),
@@ -194,6 +194,21 @@ def test_blocks_added_to_rows(same, data, rows, own):
         ),
         *(b"".join(parts), offsets[:-1], offsets[1:]),
     )
+
+
+@given(
+    batches(),
+    numbers(0, INT64_MAX),
+    st.lists(st.just(b"") | good_records, min_size=3, max_size=8) | st.lists(records, min_size=1, max_size=3),
+    st.integers(0, 3) | st.just(4),
+    st.sampled_from([INT64_MIN, 0, INT64_MAX]),
+    st.integers(1, 4) | st.integers(1, UINT32_MAX),
+    st.integers(0, 9) | st.just(UINT32_MAX),
+)
+def test_blocks_appended(same, batch, write_time, rows, log, newest, first, limit):
+    points, series = batch
+    logs = b"".join(letter * 16 for letter in (b"a", b"d", b"c", b"b"))
+    same("append_blocks", points, series, write_time, codec_rows(rows), logs, log, newest, first, limit)
 
 
 @given(blocks(), columns, columns)

@@ -10,17 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutcore.codec import reference
+from scoutcore.codec.columns import CodecRow
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, MAX_DATA, UINT32_MAX, UINT64_MAX
 from scoutcore.errors import EncodeError
 from tests.codec.helpers import outcome, records
 
-VERSIONS = (3, 1, 2)
-ROW = b"row", b"", bytes(16), 0, INT64_MIN
-"""Suffix, record, uuids of the logs, number of ours, newest floor."""
+LOG = bytes(16), 0, INT64_MIN, 3, UINT32_MAX
+"""Uuids of the logs, number of ours, newest floor, number of the change, limit."""
+
+
+def row(key: bytes = b"k", record: bytes = b"") -> CodecRow:
+    return CodecRow(key, b"row", record)
 
 
 def test_the_block_ends_with_the_frame(codec: ModuleType) -> None:
-    frame, start, *_ = codec.add_point(b"k", *ROW, VERSIONS, 1000, 5, (8, 9), b"2")
+    *_, record, _ = codec.add_point(row(), *LOG, 999, 5, (8, 8), b"1")
+    frame, start, *_ = codec.add_point(row(record=record), *LOG, 1000, 5, (8, 9), b"2")
     assert frame.hex() == "1d010a0673656e736f7212016b180320012802320900e80705" + "0a" + "010809" + "32"
     frames = codec.scan_frames(frame)
     (change,) = codec.decode_changes(frame, frames).to_objects()
@@ -43,37 +48,41 @@ def test_the_block_ends_with_the_frame(codec: ModuleType) -> None:
 )
 def test_what_cannot_be_encoded(codec: ModuleType, write_time: int, key: bytes, data: bytes, reason: str) -> None:
     with pytest.raises(EncodeError, match=f"^{reason} at item 0$"):
-        codec.add_point(key, *ROW, VERSIONS, write_time, 0, None, data)
+        codec.add_point(row(key), *LOG, write_time, 0, None, data)
 
 
 def test_the_longest_data_fits(codec: ModuleType) -> None:
-    frame, start, *_ = codec.add_point(b"k" * 228, *ROW, (UINT32_MAX,) * 3, INT64_MAX, INT64_MIN, None, b"1" * MAX_DATA)
+    last = bytes(16), 0, INT64_MIN, UINT32_MAX, UINT32_MAX
+    frame, start, *_ = codec.add_point(row(b"k" * 228), *last, INT64_MAX, INT64_MIN, None, b"1" * MAX_DATA)
     assert len(frame) - start > MAX_DATA
 
 
 @pytest.mark.parametrize("number", [-1, UINT32_MAX + 1])
 def test_numbers_over_32_bits(codec: ModuleType, number: int) -> None:
     with pytest.raises(OverflowError):
-        codec.add_point(b"k", *ROW, (number, 0, 1), 0, 0, None, b"1")
+        codec.add_point(row(), *LOG[:3], number, UINT32_MAX, 0, 0, None, b"1")
+    with pytest.raises(OverflowError):
+        codec.add_point(row(), *LOG[:4], number, 0, 0, None, b"1")
 
 
 uint64 = st.integers(0, UINT64_MAX)
-uint32 = st.integers(0, UINT32_MAX)
 
 
 @given(
     st.text(max_size=20),
-    st.tuples(uint32, uint32, uint32),
+    st.integers(1, UINT32_MAX),
+    st.integers(0, 4) | st.just(UINT32_MAX),
     st.integers(0, INT64_MAX),
     st.integers(INT64_MIN, INT64_MAX),
     st.none() | st.tuples(uint64, uint64),
-    st.text(min_size=1, max_size=200).map(str.encode),
+    st.text(max_size=200).map(str.encode),
     records | st.binary(max_size=120),
     st.sampled_from([INT64_MIN, 0, INT64_MAX]),
 )
 def test_c_and_python_agree(
     key: str,
-    versions: tuple[int, int, int],
+    change: int,
+    limit: int,
     write_time: int,
     t: int,
     clock: tuple[int, int] | None,
@@ -82,6 +91,6 @@ def test_c_and_python_agree(
     newest: int,
 ) -> None:
     native = pytest.importorskip("scoutcore.codec.native")
-    row = key.encode(), b"row", record, b"a" * 16 + b"b" * 16, 1, newest
-    arguments = *row, versions, write_time, t, clock, data
+    log = b"a" * 16 + b"b" * 16, 1, newest, change, limit
+    arguments = row(key.encode(), record), *log, write_time, t, clock, data
     assert outcome(native.add_point, *arguments) == outcome(reference.add_point, *arguments)

@@ -137,7 +137,7 @@ def test_the_last_version_of_a_row(db: Database) -> None:
     def counted(points: int) -> None:
         loaded = row.load(db._logs)
         loaded.own_count = points
-        row.record, row.own_log = loaded.dump(db._logs), -1
+        row.record = loaded.dump(db._logs)
 
     counted(UINT32_MAX - 1)
     db.report(1, 1, "r", 1)

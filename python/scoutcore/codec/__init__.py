@@ -36,6 +36,7 @@ if TYPE_CHECKING or backend == "python":
     from scoutcore.codec.reference import (
         add_blocks,
         add_point,
+        append_blocks,
         decode_blocks,
         decode_changes,
         decode_varints,
@@ -59,6 +60,7 @@ else:
     from scoutcore.codec.native import (
         add_blocks,
         add_point,
+        append_blocks,
         block_numbers,
         cut,
         cut_texts,
@@ -90,6 +92,7 @@ else:
 __all__ = [
     "add_blocks",
     "add_point",
+    "append_blocks",
     "backend",
     "block_numbers",
     "cut",

@@ -216,17 +216,8 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fal
         return self.floor - _BIAS
 
 
-class OwnVersion(msgspec.Struct, array_like=True, gc=False):
-    """The beginning of a record."""
-
-    flags: int
-    own_log: int
-    own_count: int
-
-
 decode_record = msgspec.msgpack.Decoder(Record).decode
 """A record as it is stored: times with their sign bit turned, but two of them only as they differ from ``t``."""
-decode_version = msgspec.msgpack.Decoder(OwnVersion).decode
 _encode_record = msgspec.msgpack.Encoder().encode
 
 
@@ -257,6 +248,17 @@ EMPTY: Final = 4
 """Flags of a record: there is a greatest clock; the last value has boot and ms; there is none, or none is left."""
 
 
+class CodecRow(msgspec.Struct, array_like=True, eq=False, gc=False):
+    """What codec functions want of a row. They read it as msgpack, of which it is the beginning."""
+
+    key: bytes
+    """Its key in changes."""
+    suffix: bytes
+    """What its keys in the views have in common."""
+    record: bytes
+    """See :class:`Record`; empty as long as it has none."""
+
+
 class AddedBlocks(NamedTuple):
     """What blocks do to the views."""
 
@@ -266,6 +268,16 @@ class AddedBlocks(NamedTuple):
     """The new record of each row."""
     deferred: bytes
     """For each block: 0; 1, it may hold a reading that was heard before; 2, it begins before a floor."""
+
+
+class AppendedBlocks(NamedTuple):
+    """Blocks as changes of our own log: block *i* is ``frames[starts[i]:ends[i]]``, of row ``row_of[i]``."""
+
+    frames: bytes
+    row_of: UInts
+    starts: UInts
+    ends: UInts
+    added: AddedBlocks
 
 
 class Reports(NamedTuple):

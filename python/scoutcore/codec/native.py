@@ -20,12 +20,14 @@ from scoutcore._native import ffi, lib
 from scoutcore.codec import columns as columns_module
 from scoutcore.codec.columns import (
     AddedBlocks,
+    AppendedBlocks,
     BlockNumbers,
     Blocks,
     BlockSummaries,
     Buffer,
     Change,
     ChangeColumns,
+    CodecRow,
     DecodedBlocks,
     Frames,
     Interval,
@@ -348,26 +350,34 @@ def encode_blocks(
     max_bytes: int = MAX_BLOCK,
 ) -> Blocks:
     """See :func:`scoutcore.codec.reference.encode_blocks`."""
+    _, made, data, owned = _encode_blocks(points, series, write_time, max_points, max_bytes)
+    count = made.count
+    columns = (made.offsets, "Q", count + 1), (made.series, "I", count), (made.firsts, "Q", count + 1)
+    order = made.order, "I", made.firsts[count]
+    blocks = Blocks(data, *(_copied(*column) for column in (*columns, order)))
+    del owned
+    return blocks
+
+
+def _encode_blocks(
+    points: PointColumns, series: UInts, write_time: int, max_points: int = MAX_BLOCK_POINTS, max_bytes: int = MAX_BLOCK
+) -> tuple[Any, Any, bytes, Any]:
+    """The points and their blocks as C has them, the blocks' bytes, and what must live as long."""
     if not 0 <= write_time <= INT64_MAX:
         raise error(Status.TIME, 0, encoding=True)
     numbers = _input(series, "I")
     count = len(numbers)
     rows, owned = _point_columns(points, count)
-    offsets, firsts = _zeros("Q", count + 1), _zeros("Q", count + 1)
-    block_series, order = _zeros("I", count), _zeros("I", count)
-    made = ffi.new("sc_blocks *")
-    scratch = made.scratch = _new_uncleared("uint32_t[]", 2 * count + 1)
-    made.offsets, made.firsts = _output(offsets), _output(firsts)
-    made.series, made.order = _output(block_series), _output(order)
-    columns = made.columns = _new_uncleared("sc_columns *")
+    wide, narrow = _new_uncleared("uint64_t[]", 2 * count + 2), _new_uncleared("uint32_t[]", 4 * count + 1)
+    columns = _new_uncleared("sc_columns *")
+    places = wide, narrow, wide + (count + 1), narrow + count, narrow + 2 * count
+    made = ffi.new("sc_blocks *", (*places, columns, 0))
     out = _new_uncleared("uint8_t[]", lib.sc_blocks_size(rows, count))
     at = ffi.new("size_t *")
     limits = _clamp(max_points), _clamp(max_bytes)
     status = lib.sc_blocks_encode(rows, numbers, count, write_time, *limits, made, out, len(out), at)
     _check(status, at, encoding=True)
-    del scratch, columns, owned
-    del offsets[made.count + 1 :], firsts[made.count + 1 :], block_series[made.count :]
-    return Blocks(_taken(out, at[0]), offsets, block_series, firsts, order)
+    return rows, made, _taken(out, at[0]), (*owned, wide, narrow)
 
 
 def decode_blocks(data: Buffer, starts: UInts, ends: UInts) -> DecodedBlocks:
@@ -416,8 +426,7 @@ def _summaries(source: Any, begins: Any, stops: Any) -> tuple[list[UInts], Any, 
 
 
 def add_blocks(
-    suffixes: list[bytes],
-    records: list[bytes],
+    rows: Sequence[CodecRow],
     uuids: bytes,
     log: int,
     newest: int,
@@ -435,23 +444,36 @@ def add_blocks(
     owned, summaries, last_texts = _summaries(source, begins, stops)
     numbers = _input(row_of, "I", count), _input(changes, "I", count)
     own = ffi.NULL if versions is None else _input(versions, "I", count)
-    (names, name_offsets), (texts, text_offsets) = join(suffixes), join(records)
-    places = ffi.from_buffer(names), len(names), _output(name_offsets), ffi.from_buffer(texts), len(texts)
-    logs = _source(uuids), len(uuids) // UUID_BYTES
-    rows = ffi.new("sc_rows *", (len(suffixes), *places, _output(text_offsets), *logs, newest))
-    room = lib.sc_rows_size(rows, begins, stops, numbers[0], count, len(last_texts))
+    found, scratch, recent, kept = _rows(rows, uuids, newest)
+    room = lib.sc_rows_size(found, begins, stops, numbers[0], count, len(last_texts))
     out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
-    scratch, deferred = _new_uncleared("sc_row[]", len(suffixes)), bytearray(count)
-    recent = _new_uncleared("uint64_t[]", lib.SC_RECENT * len(suffixes))
+    deferred = _new_uncleared("uint8_t[]", count)
     status = lib.sc_rows_add(
-        *(rows, source, len(source), begins, stops, summaries, *numbers, own, count, log, scratch, recent),
-        *(ffi.from_buffer(deferred), out, room, at),
+        *(found, source, len(source), begins, stops, summaries, *numbers, own, count, log, scratch, recent),
+        *(deferred, out, room, at),
     )
-    del owned, last_texts
+    del owned, last_texts, kept
     _check(status, at, encoding=status == Status.BOUNDS)
-    items = _to_bytes[1](ffi.buffer(out, at[0]))
-    puts = len(items) - len(records)
-    return AddedBlocks(items[:puts], items[puts:], bytes(deferred))
+    return _added(out, at[0], len(rows), _taken(deferred, count))
+
+
+def _rows(rows: Sequence[CodecRow], uuids: bytes, newest: int) -> tuple[Any, Any, Any, Any]:
+    """*rows* as C has them, its scratch for them and for their recent readings; and what must live as long."""
+    packed = ffi.from_buffer("uint8_t[]", _to_msgpack(rows))
+    count, logs = len(rows), _source(uuids)
+    columns = _new_uncleared("uint64_t[]", 6 * count)
+    found, at = ffi.new("sc_rows *"), ffi.new("size_t *")
+    _check(lib.sc_msgpack_rows(packed, len(packed), columns, found, at), at)
+    found.uuids, found.logs, found.newest = logs, len(uuids) // UUID_BYTES, newest
+    scratch, recent = _new_uncleared("sc_row[]", count), _new_uncleared("uint64_t[]", lib.SC_RECENT * count)
+    return found, scratch, recent, (packed, columns, logs)
+
+
+def _added(out: Any, size: int, rows: int, deferred: bytes) -> AddedBlocks:
+    items = _decode_bytes(ffi.buffer(out, size))
+    records = items[len(items) - rows :]
+    del items[len(items) - rows :]
+    return AddedBlocks(items, records, deferred)
 
 
 def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:
@@ -575,48 +597,80 @@ def points_msgpack(values: list[bytes], start: int, end: int, prefix: bytes) -> 
     return ffi.buffer(out, written) if written else None
 
 
-# --- a batch of one ---------------------------------------------------------------------------------------------------
+# --- batches in our own log -------------------------------------------------------------------------------------------
+
+
+def append_blocks(
+    points: PointColumns,
+    series: UInts,
+    write_time: int,
+    rows: Sequence[CodecRow],
+    uuids: bytes,
+    log: int,
+    newest: int,
+    first: int,
+    limit: int,
+) -> AppendedBlocks | None:
+    """See :func:`scoutcore.codec.reference.append_blocks`."""
+    columns, blocks, values, owned = _encode_blocks(points, series, write_time)
+    found, scratch, recent, kept = _rows(rows, uuids, newest)
+    count, at = blocks.count, ffi.new("size_t *")
+    room = lib.sc_append_size(columns, blocks, found, at)
+    frames, out, deferred = (_new_uncleared("uint8_t[]", size) for size in (at[0], room, count))
+    starts, ends = _zeros("Q", count), _zeros("Q", count)
+    places = frames, len(frames), _output(starts), _output(ends), deferred, out, room, scratch, recent
+    to = ffi.new("sc_append *", (log, first, limit, *places))
+    status = lib.sc_blocks_append(columns, blocks, values, write_time, found, to, at)
+    row_of = _copied(blocks.series, "I", count)
+    del owned, values, kept, scratch, recent
+    if status == Status.LIMIT:
+        return None
+    _check(status, at, encoding=status != Status.RECORD)
+    written = _taken(frames, ends[-1] if count else 0)
+    del frames, places
+    return AppendedBlocks(written, row_of, starts, ends, _added(out, at[0], len(rows), _taken(deferred, count)))
 
 
 _to_added = Decoder(tuple[int, int, bytes, list[bytes]]).decode
-_POINT = struct.Struct("@qqiQQIII0q")
+_POINT = struct.Struct("@qqiQQI8x0q")
 """An sc_point: filled in like this it costs a fifth of what ffi.new takes."""
 assert _POINT.size == ffi.sizeof("sc_point")
 
 
 def add_point(
-    key: bytes,
-    suffix: bytes,
-    record: bytes,
+    row: CodecRow,
     uuids: bytes,
     log: int,
     newest: int,
-    versions: tuple[int, int, int],
+    change: int,
+    limit: int,
     write_time: int,
     t: int,
     clock: tuple[int, int] | None,
     data: bytes,
-) -> tuple[bytes, int, list[bytes], bytes, int]:
+) -> tuple[bytes, int, list[bytes], bytes, int] | None:
     """See :func:`scoutcore.codec.reference.add_point`."""
     if not 0 <= write_time <= INT64_MAX:
         raise error(Status.TIME, 0, encoding=True)
+    key, suffix, record = row.key, row.suffix, row.record
     key_len, suffix_len, record_len, data_len = len(key), len(suffix), len(record), len(data)
     room = key_len + 2 * suffix_len + record_len + 3 * data_len + 4500
     out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
-    change, version, after = versions
     boot, ms = clock or (0, 0)
     try:
-        fields = _POINT.pack(write_time, t, clock is not None, boot, ms, change, version, after)
+        fields = _POINT.pack(write_time, t, clock is not None, boot, ms, change)
     except struct.error as problem:
         raise OverflowError(str(problem)) from None
     point, logs = ffi.from_buffer("sc_point *", fields), len(uuids) // UUID_BYTES
     # fmt: off
     status = lib.sc_point_add(  # without a tuple of what belongs together: each takes longer than C
-        point, key, key_len, data, data_len, suffix, suffix_len, record, record_len, uuids, logs, newest, log,
+        point, key, key_len, data, data_len, suffix, suffix_len, record, record_len, uuids, logs, newest, log, limit,
         out, room, at,
     )
     # fmt: on
     if status:
+        if status == Status.LIMIT:
+            return None
         raise error(status, 0, encoding=status != Status.RECORD)
     start, deferred, frame, items = _to_added(ffi.buffer(out, at[0]))
     new_record = items.pop()
@@ -757,6 +811,13 @@ def _zeros(typecode: str, count: int) -> UInts:
 
 def _output(column: UInts, as_type: str = "") -> Any:
     return ffi.from_buffer(as_type or _C_TYPES[column.typecode], column)
+
+
+def _copied(column: Any, typecode: str, count: int) -> UInts:
+    """The first *count* numbers of memory that C has filled, as an array."""
+    copy = array(typecode)
+    copy.frombytes(ffi.buffer(column, count * copy.itemsize))
+    return copy
 
 
 def _taken(out: Any, size: int) -> bytes:

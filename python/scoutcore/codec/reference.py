@@ -18,10 +18,12 @@ from scoutcore.codec.columns import (
     CLOCKED_LAST,
     EMPTY,
     AddedBlocks,
+    AppendedBlocks,
     Blocks,
     BlockSummaries,
     Buffer,
     ChangeColumns,
+    CodecRow,
     DecodedBlocks,
     Frames,
     Interval,
@@ -537,8 +539,7 @@ def _decode_points(view: memoryview, offset: int, end: int) -> list[Point]:
 
 
 def add_blocks(
-    suffixes: list[bytes],
-    records: list[bytes],
+    rows: Sequence[CodecRow],
     uuids: bytes,
     log: int,
     newest: int,
@@ -556,7 +557,7 @@ def add_blocks(
     does not even do that.
 
     Args:
-        suffixes, records: of each row: what its keys share, and its record, empty where it has none.
+        rows: those that there are blocks of; their keys are not looked at.
         uuids: of all logs, by number.
         log: the number of the log.
         newest: a time before which rows may have floors of which their records do not know.
@@ -569,20 +570,7 @@ def add_blocks(
         UnsupportedError, EncodeError: as :func:`decode_blocks`.
     """
     summary = summarize_blocks(data, starts, ends)
-    if log >= len(uuids) // UUID_BYTES:
-        raise error(Status.BOUNDS, 0, encoding=True)
-    rows: list[Record] = []
-    for index, record in enumerate(records):
-        try:
-            row = load_record(record) if record else empty_record()
-            kept = recent.load(row.recent) if row.recent else None
-        except ValueError:
-            raise error(Status.RECORD, index) from None
-        if (record and dump_record(row) != record) or (not row.flags & EMPTY and row.log >= len(uuids) // UUID_BYTES):
-            raise error(Status.RECORD, index)
-        if kept:
-            row.recent = recent.dump(*kept, row.max_ms)
-        rows.append(row)
+    records = _load_records(rows, uuids, log)
     view = _view(data)
     puts: list[bytes] = []
     deferred = bytearray()
@@ -592,14 +580,14 @@ def add_blocks(
         if number >= len(rows):
             raise error(Status.BOUNDS, index, encoding=True)
         first_t = about[2]
-        row = rows[number]
+        row = records[number]
         clocks = _Clocks()
         if first_t < max(newest, row.floor):
             deferred.append(2)
         else:
             deferred.append(not _add_block(row, uuids, log, change, view[start:end], clocks, *about))
         if not deferred[index]:
-            key = suffixes[number] + b"\0"
+            key = rows[number].suffix + b"\0"
             place = Struct(">II").pack(log, change)
             biased = Struct(">Q").pack(first_t + 2**63)
             puts += [b"h" + key + biased + place, _pack_hidden(clocks.hidden) + bytes(view[start:end])]
@@ -608,7 +596,25 @@ def add_blocks(
                 puts += [b"i" + key + Struct(">QQ").pack(clocks.boot, high) + place, Struct(">Q").pack(low) + biased]
         if versions is not None:
             row.own_log, row.own_count = log + 1, versions[index]
-    return AddedBlocks(puts, list(map(dump_record, rows)), bytes(deferred))
+    return AddedBlocks(puts, list(map(dump_record, records)), bytes(deferred))
+
+
+def _load_records(rows: Sequence[CodecRow], uuids: bytes, log: int) -> list[Record]:
+    if log >= len(uuids) // UUID_BYTES:
+        raise error(Status.BOUNDS, 0, encoding=True)
+    records: list[Record] = []
+    for index, record in enumerate(row.record for row in rows):
+        try:
+            row = load_record(record) if record else empty_record()
+            kept = recent.load(row.recent) if row.recent else None
+        except ValueError:
+            raise error(Status.RECORD, index) from None
+        if (record and dump_record(row) != record) or (not row.flags & EMPTY and row.log >= len(uuids) // UUID_BYTES):
+            raise error(Status.RECORD, index)
+        if kept:
+            row.recent = recent.dump(*kept, row.max_ms)
+        records.append(row)
+    return records
 
 
 def _pack_hidden(points: list[int]) -> bytes:
@@ -751,28 +757,86 @@ def summarize_blocks(data: Buffer, starts: UInts, ends: UInts) -> BlockSummaries
     return BlockSummaries._make([write_times, *map(array, "QqqBQQQQBQQ", columns), texts])
 
 
-# --- a batch of one ---------------------------------------------------------------------------------------------------
+# --- batches in our own log -------------------------------------------------------------------------------------------
+
+_SENSOR = b"sensor"
 
 
-def add_point(
-    key: bytes,
-    suffix: bytes,
-    record: bytes,
+def append_blocks(
+    points: PointColumns,
+    series: UInts,
+    write_time: int,
+    rows: Sequence[CodecRow],
     uuids: bytes,
     log: int,
     newest: int,
-    versions: tuple[int, int, int],
+    first: int,
+    limit: int,
+) -> AppendedBlocks | None:
+    """A batch as sensor changes of a log of our own, one for each block, and what they do to the views.
+
+    None: a change or the version of a row would have a number over *limit*.
+
+    Args:
+        points, series, write_time: see :func:`encode_blocks`; that their texts are UTF-8 nobody looks at.
+        rows: those of the series, whose records have their versions.
+        uuids, log, newest: see :func:`add_blocks`.
+        first: the number of the first change, from 1 on.
+
+    Raises:
+        EncodeError: as :func:`encode_blocks` and :func:`encode_changes`; a series without a row.
+        CorruptError: a record that cannot be one.
+        OverflowError: a number that does not fit its field.
+    """
+    blocks = encode_blocks(points, series, write_time)
+    count = len(blocks.series)
+    versions = [row.own_count if row.own_log == log + 1 else 0 for row in _load_records(rows, uuids, log)]
+    array("I", [first, limit])
+    if first + count > limit + 1:
+        return None
+    before, after = array("I"), array("I")
+    for index, (number, begin, end) in enumerate(zip(blocks.series, blocks.firsts, blocks.firsts[1:], strict=False)):
+        if number >= len(rows):
+            raise error(Status.BOUNDS, index, encoding=True)
+        if versions[number] + end - begin > limit:
+            return None
+        before.append(versions[number])
+        versions[number] += end - begin
+        after.append(versions[number])
+    keys = [rows[number].key for number in blocks.series]
+    edges = offsets_of(map(len, keys))
+    changes = array("I", range(first, first + count))
+    frames, ends = encode_changes(
+        ChangeColumns(
+            *(_SENSOR, array("Q", bytes(8 * count)), array("Q", [len(_SENSOR)]) * count),
+            *(b"".join(keys), edges[:-1], edges[1:]),
+            *(blocks.data, blocks.offsets[:-1], blocks.offsets[1:]),
+            *(changes, before, after),
+        )
+    )
+    sizes = map(int.__sub__, blocks.offsets[1:], blocks.offsets)
+    starts = array("Q", map(int.__sub__, ends, sizes))
+    added = add_blocks(rows, uuids, log, newest, blocks.series, changes, after, frames, starts, ends)
+    return AppendedBlocks(frames, blocks.series, starts, ends, added)
+
+
+def add_point(
+    row: CodecRow,
+    uuids: bytes,
+    log: int,
+    newest: int,
+    change: int,
+    limit: int,
     write_time: int,
     t: int,
     clock: tuple[int, int] | None,
     data: bytes,
-) -> tuple[bytes, int, list[bytes], bytes, int]:
-    """The frame of the sensor change that holds one point, in a log of our own, and what it does to the views.
+) -> tuple[bytes, int, list[bytes], bytes, int] | None:
+    """What :func:`append_blocks` makes of one point.
 
     Args:
-        key: the key of the point's row.
-        suffix, record, uuids, log, newest: see :func:`add_blocks`.
-        versions: ``change``, ``from`` and ``to``.
+        row, uuids, log, newest, limit: see there.
+        change: its number.
         write_time: µs since the Unix epoch, like *t*.
         t: when.
         clock: ``boot`` and ``ms``, if the scout has a clock.
@@ -783,28 +847,16 @@ def add_point(
         :func:`add_blocks`.
 
     Raises:
-        EncodeError: as :func:`encode_blocks` and :func:`encode_changes`.
-        CorruptError: a record that cannot be one.
-        OverflowError: a number that does not fit its field.
+        EncodeError, CorruptError, OverflowError: as there.
     """
-    one, start, end = array("Q", [0]), array("Q", [0]), array("Q", [len(data)])
+    start, end = array("Q", [0]), array("Q", [len(data)])
     boot, ms = (array("Q", [number]) for number in clock or (0, 0))
     points = PointColumns(array("q", [t]), array("B", [clock is not None]), boot, ms, data, start, end)
-    blocks = encode_blocks(points, array("I", [0]), write_time)
-    numbers = (array("I", [number]) for number in versions)
-    size = len(blocks.data)
-    frame, _ = encode_changes(
-        ChangeColumns(
-            *(b"sensor", one, array("Q", [6])),
-            *(key, one, array("Q", [len(key)])),
-            *(blocks.data, one, array("Q", [size])),
-            *numbers,
-        )
-    )
-    place = array("Q", [len(frame) - size]), array("Q", [len(frame)])
-    number, version = array("I", versions[:1]), array("I", versions[2:])
-    added = add_blocks([suffix], [record], uuids, log, newest, array("I", [0]), number, version, frame, *place)
-    return frame, len(frame) - size, added.puts, added.records[0], added.deferred[0]
+    made = append_blocks(points, array("I", [0]), write_time, [row], uuids, log, newest, change, limit)
+    if made is None:
+        return None
+    frame, _, starts, _, (puts, (record,), deferred) = made
+    return frame, starts[0], puts, record, deferred[0]
 
 
 def order_codes(codes: Sequence[int], limit: int) -> tuple[UInts, UInts] | None:

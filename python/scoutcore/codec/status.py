@@ -40,6 +40,7 @@ class Status(IntEnum):
     INTERVAL = 27
     BLOCK_LIMIT = 28
     COLUMN = 29
+    LIMIT = 30
 
 
 _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
@@ -72,6 +73,7 @@ _ERRORS: dict[Status, tuple[type[CodecError], str]] = {
     Status.INTERVAL: (CorruptError, "interval not closed where it has to be"),
     Status.BLOCK_LIMIT: (CorruptError, "block over the limits of its codec"),
     Status.COLUMN: (CorruptError, "column of numbers that cannot be one"),
+    Status.LIMIT: (EncodeError, "no number left in the log"),
 }
 
 
