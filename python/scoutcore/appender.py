@@ -36,7 +36,7 @@ class Appender:
             last = self._clock.take()
         rows = self._rows.get_all(commit, batch.series)
         newest = self._views.retention.newest
-        log = self._logs.room_for(commit, 1)
+        log = self._logs.room_for_one(commit)
         while True:
             first = log.head + 1
             about = self._logs.uuids, log.number, newest, first, self._limit
@@ -58,7 +58,7 @@ class Appender:
         boot, ms = point.clock
         clock = None if boot is None or ms is None else (boot, ms)
         row = self._rows.get(commit, series)
-        log = self._logs.room_for(commit, 1)
+        log = self._logs.room_for_one(commit)
         while True:
             # fmt: off
             added = codec.add_point(

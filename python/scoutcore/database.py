@@ -327,7 +327,8 @@ class Database:
             self._rows.trim()
             if self.packer:
                 self.packer.stored(commit.log_bytes)
-            self._tell(commit)
+            if commit.events or commit.reappeared or commit.untold:
+                self._tell(commit)
             if commit.grown:
                 for listener in self._listeners:
                     listener.grown(commit.grown)

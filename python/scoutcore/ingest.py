@@ -203,6 +203,9 @@ def _gathered(good: list[tuple[Series, Parsed]]) -> Batch:
     return Batch(list(series), codes, points, unstamped)
 
 
+_SCALARS: Final = frozenset((bool, int, float, str, type(None)))
+
+
 def encode_data(data: object) -> bytes:
     """A report's data as JSON text; raises ReportError for what JSON cannot say."""
     try:
@@ -211,7 +214,10 @@ def encode_data(data: object) -> bytes:
         raise ReportError(f"data is not a JSON value: {problem}") from None
     if text.find(b"null") >= 0 and has_non_finite(data):
         raise ReportError("data has a number that JSON cannot say (NaN or infinity)")
-    ndjson.check_text(text)  # a Raw may stand inside, too
+    if type(data) in _SCALARS or (type(data) is dict and _SCALARS.issuperset(map(type, data.values()))):
+        ndjson.check_data(text)
+    else:
+        ndjson.check_text(text)  # a Raw may stand inside, too
     return text
 
 

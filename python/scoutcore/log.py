@@ -21,6 +21,7 @@ from scoutcore.store import Store
 _STATE: Final = Struct(">IIIIq")
 _GAP: Final = Struct(">III?")
 _TAIL_BYTES: Final = MARKER_BYTES - 1
+_BEGIN: Final = MARKER[0]
 OWN: Final = keys.META + b"own"
 """Our own log's uuid, and the fingerprint of the database that writes it."""
 SECTIONS: Final = {"sensor": keys.LOG_SENSOR, "troop": keys.LOG_TROOP}
@@ -83,13 +84,13 @@ class Log:
 
     def keep_tail(self, frames: bytes) -> None:
         """Keep the ``tail``, now that *frames* follow."""
-        if len(frames) >= _TAIL_BYTES and frames.find(MARKER[0], -_TAIL_BYTES) < 0:  # nearly always
+        if len(frames) >= _TAIL_BYTES and frames.find(_BEGIN, -_TAIL_BYTES) < 0:  # nearly always
             self.tail = b""
             return
         end = (self.tail + frames[-_TAIL_BYTES:])[-_TAIL_BYTES:]
-        at = end.find(MARKER[0])
+        at = end.find(_BEGIN)
         while at >= 0 and not self.marker.startswith(end[at:]):
-            at = end.find(MARKER[0], at + 1)
+            at = end.find(_BEGIN, at + 1)
         self.tail = end[at:] if at >= 0 else b""
 
     def chunk_key(self, subset: str, first: int, last: int) -> bytes:
@@ -276,16 +277,18 @@ class Logs:
             del self.by_uuid[unused.uuid], self.by_number[-1]
             self.uuids = self.uuids[:-UUID_BYTES]
 
-    def room_for(self, commit: Commit, changes: int) -> Log:
-        """Our own log, with numbers left for so many more *changes*."""
-        if self.own is None or self.own.head + changes > self._max_change:
+    def room_for_one(self, commit: Commit) -> Log:
+        """Our own log, with a number left for another change."""
+        if self.own is None or self.own.head >= self._max_change:
             return self.start_own(commit)
         return self.own
 
     def fits(self, log: Log, frames: bytes) -> bool:
         """Whether *frames* can follow in *log* without imitating its uuid frame."""
-        marker = log.marker  # found by find: "in" first takes bytes for a number, which costs more than the search
-        return frames.find(marker) < 0 and not (log.tail and marker in log.tail + frames[:_TAIL_BYTES])
+        # Found by find: "in" first takes bytes for a number, which costs more than the search.
+        if frames.find(log.uuid) >= 0 and frames.find(log.marker) >= 0:
+            return False
+        return not log.tail or log.marker not in log.tail + frames[:_TAIL_BYTES]
 
     def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
@@ -296,8 +299,9 @@ class Logs:
             log.written = self._clock.last
         commit.log_bytes += len(frames)
         commit.grown[log.uuid] = last
-        commit.puts[log.chunk_key(subset, first, last)] = frames
-        commit.puts[log.state_key] = log.dump()
+        puts = commit.puts
+        puts[log.chunk_key(subset, first, last)] = frames
+        puts[log.state_key] = log.dump()
         return first
 
     def fill(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> Gap:

@@ -147,7 +147,7 @@ class Metadata:
             min(max(self._clock.take(), row.greatest + 1), INT64_MAX), dict(fields or {}), sorted(unset), created_as
         )
         value = msgspec.json.encode(edit)
-        log = self._logs.room_for(commit, 1)
+        log = self._logs.room_for_one(commit)
         while True:
             version = row.versions.get(log.uuid.hex(), 0)
             to = 0 if delete else version + 1
