@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +57,20 @@ def test_the_longest_data_fits(codec: ModuleType) -> None:
     last = bytes(16), 0, INT64_MIN, UINT32_MAX, UINT32_MAX
     frame, start, *_ = codec.add_point(row(b"k" * 228), *last, INT64_MAX, INT64_MIN, None, b"1" * MAX_DATA)
     assert len(frame) - start > MAX_DATA
+
+
+def test_threads_have_memory_of_their_own(codec: ModuleType) -> None:
+    """C writes without the interpreter's lock. Some points are too large for the memory that is kept."""
+
+    def add(number: int) -> Any:
+        data = b'"%s"' % (b"%d" % number * (1 if number % 5 else 9000))
+        return codec.add_point(row(b"k%d" % number), *LOG, number, -number, (1, number), data)
+
+    numbers = range(1, 1000)
+    expected = list(map(add, numbers))
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(add, numbers)) == expected
+    assert expected[6] == reference.add_point(row(b"k7"), *LOG, 7, -7, (1, 7), b'"7"')
 
 
 @pytest.mark.parametrize("number", [-1, UINT32_MAX + 1])

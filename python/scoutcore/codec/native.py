@@ -635,6 +635,10 @@ _to_added = Decoder(tuple[int, int, bytes, list[bytes]]).decode
 _POINT = struct.Struct("@qqiQQI8x0q")
 """An sc_point: filled in like this it costs a fifth of what ffi.new takes."""
 assert _POINT.size == ffi.sizeof("sc_point")
+_ROOM = 16 * 1024
+"""Memory for what most points become."""
+_spare: list[tuple[Any, Any, Any, Any]] = []
+"""A point, its bytes, memory and its end, which nobody uses now: to have them anew takes longer than what C does."""
 
 
 def add_point(
@@ -654,14 +658,20 @@ def add_point(
         raise error(Status.TIME, 0, encoding=True)
     key, suffix, record = row.key, row.suffix, row.record
     key_len, suffix_len, record_len, data_len = len(key), len(suffix), len(record), len(data)
-    room = key_len + 2 * suffix_len + record_len + 3 * data_len + 4500
-    out, at = _new_uncleared("uint8_t[]", room), ffi.new("size_t *")
+    room, logs = key_len + 2 * suffix_len + record_len + 3 * data_len + 4500, len(uuids) // UUID_BYTES
+    try:
+        memory = _spare.pop()
+    except IndexError:
+        point = ffi.new("sc_point *")
+        memory = point, ffi.buffer(point), _new_uncleared("uint8_t[]", _ROOM), ffi.new("size_t *")
+    point, fields, out, at = memory
+    if room > _ROOM:
+        out = _new_uncleared("uint8_t[]", room)
     boot, ms = clock or (0, 0)
     try:
-        fields = _POINT.pack(write_time, t, clock is not None, boot, ms, change)
+        _POINT.pack_into(fields, 0, write_time, t, clock is not None, boot, ms, change)
     except struct.error as problem:
         raise OverflowError(str(problem)) from None
-    point, logs = ffi.from_buffer("sc_point *", fields), len(uuids) // UUID_BYTES
     # fmt: off
     status = lib.sc_point_add(  # without a tuple of what belongs together: each takes longer than C
         point, key, key_len, data, data_len, suffix, suffix_len, record, record_len, uuids, logs, newest, log, limit,
@@ -673,6 +683,7 @@ def add_point(
             return None
         raise error(status, 0, encoding=status != Status.RECORD)
     start, deferred, frame, items = _to_added(ffi.buffer(out, at[0]))
+    _spare.append(memory)
     new_record = items.pop()
     return frame, start, items, new_record, deferred
 
