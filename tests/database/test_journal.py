@@ -175,18 +175,19 @@ def test_next_to_nothing_is_gathered_where_something_is(store: JournaledStore, i
 
 @pytest.mark.parametrize(("count", "size", "most"), [(1000, 10, 16), (500, 1000, 8)])
 def test_what_is_gathered_has_limits(
-    count: int, size: int, most: int, store: JournaledStore, inner: MemoryStore
+    count: int, size: int, most: int, store: JournaledStore, inner: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By keys, where each write has others, and by bytes. What came to its place keeps its entries until it is safe."""
+    monkeypatch.setattr(journal, "_UNSAFE", 2)
     places, left = [], []
-    for number in range(11 * most):
+    for number in range(5 * most):
         keys = batch(number, count, size)
         store.write({b"%04d" % number + key: value for key, value in keys.items()}, sync=False)
         places.append(sum(1 for _ in inner.scan(FIRST, LAST)))
         left.append(len(entries(inner)))
-        assert sum(map(len, entries(inner))) <= 9 * journal._BYTES
-    assert places == [number // most * most * count for number in range(11 * most)]
-    assert left == [*range(1, 9 * most + 1), *range(1 * most + 1, 3 * most + 1)]
+        assert sum(map(len, entries(inner))) <= 3 * journal._BYTES
+    assert places == [number // most * most * count for number in range(5 * most)]
+    assert left == [*range(1, 3 * most + 1), *range(1 * most + 1, 3 * most + 1)]
 
 
 def test_entries_go_when_what_they_have_is_safe(store: JournaledStore, inner: MemoryStore) -> None:

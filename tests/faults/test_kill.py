@@ -23,7 +23,7 @@ from tests.faults import killed
 from tests.model import Content
 from tests.waiting import killed_at_the_end
 
-KILLS = int(os.environ.get("SCOUTCORE_KILLS", "20" if scoutcore.backend == "c" else "8"))
+KILLS = int(os.environ.get("SCOUTCORE_KILLS", "12" if scoutcore.backend == "c" else "8"))
 """How often ingest is killed; 500 for the long run. Plain Python takes its time to compare all that is there."""
 MOST = 50
 """How often one database is killed: it grows, and all of it is looked at each time."""

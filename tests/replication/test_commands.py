@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -130,6 +131,17 @@ def values(lines: list[Any]) -> list[int]:
     return [line["data"] for line in lines if "data" in line]
 
 
+def stored(path: Path, copy: Path) -> list[int]:
+    """The values in a database that another process has open; none where it cannot be copied just now."""
+    shutil.rmtree(copy, ignore_errors=True)
+    try:
+        shutil.copytree(path, copy)
+        with scoutcore.open(copy, pack=False) as database:
+            return [int(one["point"]["data"]) for one in database.dump() if "point" in one]
+    except (shutil.Error, scoutcore.Error):
+        return []
+
+
 def test_a_server_takes_reports_and_prints_them_while_others_follow(stack: ExitStack, db: Path, tmp_path: Path) -> None:
     server, url = serve(stack, db, "--ingest", "-", "--watch")
     wait_until(lambda: {"synced": True} in server.lines)
@@ -148,6 +160,7 @@ def test_a_server_takes_reports_and_prints_them_while_others_follow(stack: ExitS
     assert "-, line 3: " in server.words
     wait_until(lambda: values(watching.lines)[-1:] == [3])
     assert values(server.lines) == values(watching.lines) == [0, 1, 2, 3]
+    wait_until(lambda: [3] == stored(tmp_path / "laptop.scout", tmp_path / "copy")[-1:])
     assert syncing.interrupt() == 130
     assert server.interrupt() == 0, "it goes on when its input has ended, until it is interrupted"
     assert watching.interrupt() == 130
