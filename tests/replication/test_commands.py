@@ -160,7 +160,7 @@ def test_a_server_takes_reports_and_prints_them_while_others_follow(stack: ExitS
     assert "-, line 3: " in server.words
     wait_until(lambda: values(watching.lines)[-1:] == [3])
     assert values(server.lines) == values(watching.lines) == [0, 1, 2, 3]
-    wait_until(lambda: [3] == stored(tmp_path / "laptop.scout", tmp_path / "copy")[-1:])
+    wait_until(lambda: stored(tmp_path / "laptop.scout", tmp_path / "copy")[-1:] == [3])
     assert syncing.interrupt() == 130
     assert server.interrupt() == 0, "it goes on when its input has ended, until it is interrupted"
     assert watching.interrupt() == 130
