@@ -25,11 +25,14 @@ MOST = 2_000
 class Scarce:
     """Counts what the C backend allocates; allocation *number* fails, and with *for_good* all behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: list[Any]) -> None:
+        """*kept*: memory that is used again."""
         self.left = 0
         self.for_good = False
+        self.kept = kept
 
     def arm(self, number: int, for_good: bool) -> None:
+        self.kept.clear()
         self.left, self.for_good = number, for_good
 
     def disarm(self) -> bool:
@@ -63,7 +66,7 @@ class ScarceFFI:
 def scarce(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Scarce:
     if codec.backend != "c":
         pytest.skip("the C module is not what databases use")
-    made = Scarce()
+    made = Scarce(native._spare)
     for name in ALLOCATORS:
         monkeypatch.setattr(native, name, made.of(getattr(native, name)))
     monkeypatch.setattr(native, "ffi", ScarceFFI(native.ffi, made))
