@@ -29,6 +29,7 @@ void about(const char *what);
 /* All of these live until the end of the test; with size 0 they are null. */
 void *room_for(size_t size);
 uint64_t *numbers(size_t count);
+sc_blocks blocks_for(size_t count); /* of so many points, for sc_blocks_encode; its count is wrong before */
 bytes exact(const void *data, size_t len);
 bytes hex(const char *text);
 bytes repeat(uint8_t byte, size_t len);

@@ -64,6 +64,18 @@ void *room_for(size_t size)
 
 uint64_t *numbers(size_t count) { return room_for(count * sizeof(uint64_t)); }
 
+sc_blocks blocks_for(size_t count)
+{
+    sc_blocks made = {numbers(count + 1),
+                      room_for(count * sizeof(uint32_t)),
+                      numbers(count + 1),
+                      room_for(count * sizeof(uint32_t)),
+                      room_for((2 * count + 1) * sizeof(uint32_t)),
+                      room_for(sizeof(sc_columns)),
+                      99};
+    return made;
+}
+
 bytes exact(const void *data, size_t len)
 {
     bytes copy = {room_for(len), len};

@@ -64,13 +64,7 @@ static batch some_points(size_t count)
         b.points.starts[i] = any >> 40 & 3;
         b.points.ends[i] = b.points.starts[i] + 1 + (any >> 44 & 3);
     }
-    b.blocks = (sc_blocks){numbers(count + 1),
-                           room_for(count * sizeof(uint32_t)),
-                           numbers(count + 1),
-                           room_for(count * sizeof(uint32_t)),
-                           room_for((2 * count + 1) * sizeof(uint32_t)),
-                           room_for(sizeof(sc_columns)),
-                           0};
+    b.blocks = blocks_for(count);
     size_t size = sc_blocks_size(&b.points, count), at = 99;
     b.values = room_for(size);
     EQUAL(sc_blocks_encode(&b.points, b.series, count, write_time, 3, SIZE_MAX, &b.blocks, b.values, size, &at), SC_OK);

@@ -66,18 +66,6 @@ static uint32_t *series_of(const sample *samples, size_t count)
     return series;
 }
 
-static sc_blocks blocks_for(size_t count)
-{
-    sc_blocks made = {numbers(count + 1),
-                      room_for(count * sizeof(uint32_t)),
-                      numbers(count + 1),
-                      room_for(count * sizeof(uint32_t)),
-                      room_for((2 * count + 1) * sizeof(uint32_t)),
-                      room_for(sizeof(sc_columns)),
-                      99};
-    return made;
-}
-
 typedef struct encoded {
     sc_status status;
     size_t at;

@@ -30,13 +30,7 @@ static void text_add(sc_points *p, size_t i, bytes text)
 /* Encodes points of one series at write time 5; block i is offsets[i]..offsets[i + 1]. */
 static bytes encode(const sc_points *p, size_t count, uint64_t **offsets, size_t *blocks)
 {
-    sc_blocks made = {numbers(count + 1),
-                      room_for(count * sizeof(uint32_t)),
-                      numbers(count + 1),
-                      room_for(count * sizeof(uint32_t)),
-                      room_for((2 * count + 1) * sizeof(uint32_t)),
-                      room_for(sizeof(sc_columns)),
-                      0};
+    sc_blocks made = blocks_for(count);
     uint32_t *series = room_for(count * sizeof *series);
     memset(series, 0, count * sizeof *series);
     size_t room = sc_blocks_size(p, count), at = 99;
