@@ -40,12 +40,9 @@ class Commit(msgspec.Struct, eq=False):
 
     def put_blocks(self, items: list[bytes]) -> None:
         """Put blocks and their entries in the clock index: key and value in turn."""
-        rest = iter(items)
-        if len(items) > 8:
-            self.puts.update(zip(rest, rest, strict=True))
-        else:  # of a single report: in a fifth of the time
-            for key in rest:
-                self.puts[key] = next(rest)
+        puts, rest = self.puts, iter(items)
+        for key in rest:
+            puts[key] = next(rest)
         self.blocks.append(items)
 
     def get(self, key: bytes) -> bytes | None:
