@@ -221,7 +221,7 @@ def read_chunks(
     rest = b""
     ended = False
     while not ended:
-        pieces = [rest]
+        pieces = [rest] if rest else []  # a piece that stands alone is not copied
         ended = _fill(file, pieces, size // 4 if less() else size)
         chunk, rest = (b"".join(pieces), b"") if ended else _cut(pieces)
         if not chunk and len(rest) > MAX_LINE:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoutcore import ndjson
+from scoutcore import ingest, ndjson
 from scoutcore.database import Database
 from scoutcore.errors import InvalidError
 from scoutcore.ndjson import BATCH_BYTES, MAX_LINE, read_chunks
@@ -161,7 +161,12 @@ def test_a_file_of_text(db: Database) -> None:
         db.ingest(io.StringIO(LINE.decode()))  # type: ignore[arg-type]
 
 
-def test_reports_that_name_a_troop_in_different_ways_are_of_one_row(disk: Database) -> None:
+@pytest.mark.parametrize("names", [ingest._MAX_KNOWN, 3])
+def test_reports_that_name_a_troop_in_different_ways_are_of_one_row(
+    names: int, disk: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """*names*: how many are known before all are forgotten: in the middle of a batch."""
+    monkeypatch.setattr(ingest, "_MAX_KNOWN", names)
     uid, second = disk.troops.get(1).uid, disk.troops.assign_key(1)
     troops = ['"troop":1', f'"uid":"{uid}"', f'"key":"{KEY}"', f'"key":"{second}"']
     for begin in (0, 40):  # then each is known
