@@ -29,8 +29,8 @@ class WriteClock:
 
     def take(self, count: int = 1) -> int:
         """The last of *count* further write times, which are consecutive µs."""
-        now = self._now()
-        follows = self.last + 1
-        first = now if now >= follows or (now >= SET_CLOCK and now < follows - DAY) else follows
-        self.last = first + count - 1
-        return self.last
+        first, last = self._now(), self.last
+        if first <= last and not SET_CLOCK <= first <= last - DAY:
+            first = last + 1
+        self.last = last = first + count - 1
+        return last

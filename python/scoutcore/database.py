@@ -57,7 +57,7 @@ from scoutcore.keeper import Keeper
 from scoutcore.log import Log, Logs
 from scoutcore.metadata import Metadata
 from scoutcore.model import Point, Scout, Time, Troop, microseconds
-from scoutcore.ndjson import check_clock, read_chunks
+from scoutcore.ndjson import Parsed, check_clock, read_chunks
 from scoutcore.packer import Packer
 from scoutcore.recovery import build, open_store, split
 from scoutcore.retention import Retention, Rule
@@ -273,23 +273,37 @@ class Database:
         *work* raises before it has changed anything, or not at all.
         """
         entry = _Entry(work)
-        self._queue.append(entry)
-        lock = self._commit_lock
+        if self._commit_lock.acquire(False):  # mostly nobody else writes
+            try:
+                self._commit([*self._taken(), entry] if self._queue else [entry])
+            finally:
+                self._commit_lock.release()
+        else:
+            self._queue.append(entry)
+            self._wait(entry)
+        if entry.error is not None:
+            raise entry.error
+        return entry.result  # type: ignore[return-value]
+
+    def _taken(self) -> list[_Entry[Any]]:
+        """All that waits for the next commit, taken from the queue; the commit lock is held."""
+        entries = self._queue[:]
+        del self._queue[: len(entries)]
+        return entries
+
+    def _wait(self, entry: _Entry[Any]) -> None:
+        """Wait until another thread has committed *entry*, or do so, with all others in the queue."""
         while not entry.done:
-            if lock.acquire(False) or lock.acquire(timeout=_PATIENCE):
+            if self._commit_lock.acquire(timeout=_PATIENCE):
                 try:
                     if not entry.done:
-                        entries = self._queue[:]
-                        del self._queue[: len(entries)]
+                        entries = self._taken()
                         if entry not in entries:  # the thread that took it was interrupted outside its commit
                             entry.error = entry.error or StorageError("the commit was interrupted")
                             entry.done = True
                         self._commit(entries)
                 finally:
-                    lock.release()
-        if entry.error is not None:
-            raise entry.error
-        return entry.result  # type: ignore[return-value]
+                    self._commit_lock.release()
 
     def _commit(self, entries: list[_Entry[Any]]) -> None:
         commit = Commit(self._store)
@@ -434,15 +448,13 @@ class Database:
             StorageError: it could not be stored.
         """
         point = parsed(scout, report, data, troop, None, None, t, boot, ms)
-        series = self._gatherer.find(point.name)
+        return self._submit(partial(self._append_point, self._gatherer.find(point.name), point))
 
-        def work(commit: Commit) -> Point:
-            stored = self._appender.append_point(commit, series, point)
-            if self._hub.watchers and self._shows(series, stored.t):
-                commit.events.append(stored)
-            return stored
-
-        return self._submit(work)
+    def _append_point(self, series: Series, point: Parsed, commit: Commit) -> Point:
+        stored = self._appender.append_point(commit, series, point)
+        if self._hub.watchers and self._shows(series, stored.t):
+            commit.events.append(stored)
+        return stored
 
     def ingest(
         self,

@@ -125,7 +125,8 @@ class Gatherer:
 
     def find(self, name: ReportName) -> Series:
         """The series of a name; raises Error where it cannot be one, or the troop is unknown."""
-        self._renew()
+        if self._seen != self._version():
+            self._forget()
         series = self._known.get(name)
         if series is None:
             troop, uid, key, scout, report = name_parts(name)
@@ -139,19 +140,16 @@ class Gatherer:
             series = self._known[name] = self._distinct.setdefault(found, found)
         return series
 
-    def _renew(self) -> None:
-        """Forget what is known where it may not hold any more."""
-        if self._seen != self._version():
-            self._seen = self._version()
-            self._forget()
-
     def _forget(self) -> None:
+        """Forget what is known: it may not hold any more, or is too much."""
+        self._seen = self._version()
         self._known.clear()
         self._distinct.clear()
 
     def _batch(self, reports: Reports) -> Batch:
         """All of *reports*; raises Error where a name is not right."""
-        self._renew()
+        if self._seen != self._version():
+            self._forget()
         names, codes = reports.names, reports.codes
         series = list(filter(None, map(self._known.get, names)))
         twins = len(self._distinct) < len(self._known)
@@ -221,10 +219,13 @@ def encode_data(data: object) -> bytes:
         raise ReportError(f"data is not a JSON value: {problem}") from None
     if text.find(b"null") >= 0 and has_non_finite(data):
         raise ReportError("data has a number that JSON cannot say (NaN or infinity)")
-    if type(data) in _SCALARS or (type(data) is dict and _SCALARS.issuperset(map(type, data.values()))):
-        ndjson.check_data(text)
+    for value in data.values() if type(data) is dict else (data,):
+        if type(value) not in _SCALARS:
+            ndjson.check_text(text)  # a Raw may stand inside, too
+            break
     else:
-        ndjson.check_text(text)  # a Raw may stand inside, too
+        if len(text) > ndjson.MAX_DEPTH:  # else it is neither too long nor too deep
+            ndjson.check_data(text)
     return text
 
 

@@ -124,6 +124,7 @@ _U32X2: Final = Struct(">II")
 _U64: Final = Struct(">Q")
 _BLOCK: Final = Struct(">QII")
 _CLOCK: Final = Struct(">QQII")
+_CHUNK: Final = Struct(">2s16sII")
 
 META: Final = b"m"
 UNREAD: Final = META + b"unread"
@@ -149,7 +150,7 @@ def after(prefix: bytes) -> bytes:
 
 def log_chunk(section: bytes, uuid: bytes, first: int, last: int) -> bytes:
     """A chunk of a log: the frames of the changes *first* to *last*."""
-    return section + uuid + _U32X2.pack(first, last)
+    return _CHUNK.pack(section, uuid, first, last)
 
 
 def parse_log_chunk(key: bytes) -> tuple[int, int]:

@@ -84,9 +84,6 @@ class Log:
 
     def keep_tail(self, frames: bytes) -> None:
         """Keep the ``tail``, now that *frames* follow."""
-        if len(frames) >= _TAIL_BYTES and frames.find(_BEGIN, -_TAIL_BYTES) < 0:  # nearly always
-            self.tail = b""
-            return
         end = (self.tail + frames[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         at = end.find(_BEGIN)
         while at >= 0 and not self.marker.startswith(end[at:]):
@@ -292,16 +289,17 @@ class Logs:
 
     def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
-        first = log.head + 1
+        uuid, first = log.uuid, log.head + 1
         last = log.head = log.head + changes
-        log.keep_tail(frames)
+        if log.tail or frames.find(_BEGIN, -_TAIL_BYTES) >= 0:  # hardly ever
+            log.keep_tail(frames)
         if log is self.own:
             log.written = self._clock.last
         commit.log_bytes += len(frames)
-        commit.grown[log.uuid] = last
+        commit.grown[uuid] = last
         puts = commit.puts
-        puts[log.chunk_key(subset, first, last)] = frames
-        puts[log.state_key] = log.dump()
+        puts[keys.log_chunk(SECTIONS[subset], uuid, first, last)] = frames
+        puts[keys.LOG_STATE + uuid] = log.dump()
         return first
 
     def fill(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> Gap:

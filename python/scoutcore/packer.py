@@ -55,16 +55,18 @@ class Packer:
         """Held for a whole pass."""
         self._lock = Lock()
         """Held for a step."""
-        self._guard = Lock()
-        self._changed = Condition(self._guard)
+        self._changed = Condition(Lock())
         """Guards what follows; told when the worker may have something to do."""
         self._thread: Thread | None = None
         self._closed = False
         self._pauses = 0
-        self._unpacked = 0
-        """Bytes of frames; where the database was opened with some, by LevelDB's estimate."""
-        self._fresh = 0
-        """Those of them that were stored since the pass under way began."""
+        self._stored = 0
+        """Bytes of frames stored since it was opened, and what was left then, by LevelDB's estimate. Only the thread
+        that commits adds to it."""
+        self._begun = 0
+        """Those of them that were there when the last pass began."""
+        self._packed = 0
+        """Those of them that are packed."""
         self._due = 0.0
         """When even a little is to be packed, by the monotonic clock."""
         self._problem: tuple[str, int] | None = None
@@ -81,7 +83,7 @@ class Packer:
     def _pack(self, interrupted: Callable[[], bool]) -> int:
         with self._passing:
             with self._changed:
-                self._fresh = 0
+                self._begun = self._stored
             grown = [log for log in list(self.logs.by_number) if log.gaps or log.packed.last < log.head]
             found = [(log.uuid, self.logs.stored_head(log)) for log in grown]
             heads = {uuid: head for uuid, head in found if head}  # one that a failed commit began may be gone again
@@ -100,10 +102,10 @@ class Packer:
                         break
                     packed += changes
                     with self._changed:
-                        self._unpacked = max(self._unpacked - size, self._fresh)
+                        self._packed = min(self._packed + size, self._begun)
             if not interrupted():
                 with self._changed:
-                    self._unpacked = self._fresh
+                    self._packed = self._begun
                     self._problem = None
             return packed
 
@@ -183,15 +185,17 @@ class Packer:
 
     def stored(self, size: int) -> None:
         """*size* bytes of frames were stored."""
-        with self._guard:  # the same, but without a call into Python for every commit
-            before = self._unpacked
-            self._unpacked += size
-            self._fresh += size
-            if before == 0 < size:
-                self._due = time.monotonic() + _PATIENCE
+        self._stored += size
+        unpacked = self._stored - self._packed
+        if unpacked == size or unpacked - size < _ENOUGH_BYTES <= unpacked:  # else there is no need for a lock
+            with self._changed:
+                if unpacked == size:
+                    self._due = time.monotonic() + _PATIENCE
                 self._changed.notify()
-            elif before < _ENOUGH_BYTES <= self._unpacked:
-                self._changed.notify()
+
+    @property
+    def _unpacked(self) -> int:
+        return self._stored - self._packed
 
     def _run(self) -> None:
         while self._wait():

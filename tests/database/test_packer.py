@@ -401,7 +401,7 @@ def test_what_comes_during_a_pass_still_counts(path: Path, monkeypatch: pytest.M
         db.troops.create(key="k" * 32)
         fill(db, 1)
         assert db.packer
-        monkeypatch.setattr(db.packer, "_unpacked", 1)
+        db.packer._stored = 1
         publish = db._store.publish
 
         def late() -> None:
