@@ -78,24 +78,24 @@ sc_status sc_point_encode(const sc_point *p, const uint8_t *key, size_t key_len,
 
 #define ADDED_HEAD 12 /* of an array of four: where the block begins, whether it is deferred, and the frame's head */
 
-sc_status sc_point_add(const sc_point *p, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len,
-                       const uint8_t *suffix, size_t suffix_len, const uint8_t *record, size_t record_len,
-                       const uint8_t *uuids, size_t logs, int64_t newest, uint32_t log, uint32_t limit, uint8_t *out,
-                       size_t room, size_t *at)
+sc_status sc_point_add(int64_t write_time, int64_t t, int clocked, uint64_t boot, uint64_t ms, uint32_t change,
+                       const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len, const uint8_t *suffix,
+                       size_t suffix_len, const uint8_t *record, size_t record_len, const uint8_t *uuids, size_t logs,
+                       int64_t newest, uint32_t log, uint32_t limit, uint8_t *out, size_t room, size_t *at)
 {
     uint64_t begin = 0, suffix_end = suffix_len, record_end = record_len, recent[SC_RECENT];
     sc_rows rows = {1,      NULL,       0,      NULL,        NULL,  suffix, suffix_len, &begin, &suffix_end,
                     record, record_len, &begin, &record_end, uuids, logs,   newest};
     sc_row row;
-    sc_point point = *p;
+    sc_point point = {write_time, t, clocked != 0, clocked ? boot : 0, clocked ? ms : 0, change, 0, 0};
     size_t block, size;
-    sc_status status = point_check(p, data_len);
+    sc_status status = point_check(&point, data_len);
     if (status == SC_OK)
         status = rows_read(&rows, log, &row, recent, at);
     *at = 0;
     if (status != SC_OK)
         return status;
-    if (p->change > limit || !version_raise(&row, log, 1, limit, &point.from))
+    if (change > limit || !version_raise(&row, log, 1, limit, &point.from))
         return SC_LIMIT;
     point.to = row.own_count;
     if (room < ADDED_HEAD)
@@ -107,14 +107,14 @@ sc_status sc_point_add(const sc_point *p, const uint8_t *key, size_t key_len, co
     out[0] = 0x94;
     wide_put(out + 1, 0xce, block);
     wide_put(out + 7, 0xc6, size);
-    uint8_t clocked = p->clocked != 0;
-    uint64_t boot = clocked ? p->boot : 0, ms = clocked ? p->ms : 0;
-    summary s = {p->write_time, p->t, p->t, 1,  clocked, clocked,                boot,    ms,
-                 boot,          ms,   boot, ms, made + size - data_len, data_len};
+    boot = point.boot;
+    ms = point.ms;
+    uint8_t clocks = point.clocked != 0;
+    summary s = {write_time, t, t, 1, clocks, clocks, boot, ms, boot, ms, boot, ms, made + size - data_len, data_len};
     adding a = {&rows, &row, log, made + size, room - ADDED_HEAD - size, 0, 0};
     status = rows_begin(&a);
     if (status == SC_OK)
-        status = rows_add(&a, 0, made, block, size, &s, p->change, out + 6);
+        status = rows_add(&a, 0, made, block, size, &s, change, out + 6);
     if (status == SC_OK)
         status = rows_end(&a, at);
     *at = status == SC_OK ? ADDED_HEAD + size + *at : 0;

@@ -175,7 +175,6 @@ static void keep_records(world *w, bytes out, size_t rows)
 static void as_point(const batch *b, const sc_rows *rows, const made *m, uint32_t log, uint32_t first)
 {
     const sc_points *p = &b->points;
-    sc_point point = {write_time, p->t[0], p->clocked[0], p->boot[0], p->ms[0], first, 99, 99};
     size_t record_len = (size_t)(rows->record_ends[0] - rows->record_starts[0]), at = 99;
     size_t data_len = (size_t)(p->ends[0] - p->starts[0]), enough = 7 + 2 * 2 + record_len + 3 * data_len + 4500;
     bytes want = hex("94 ce 00 00 00 00 00 c6 00 00 00 00");
@@ -187,7 +186,7 @@ static void as_point(const batch *b, const sc_rows *rows, const made *m, uint32_
         uint8_t *out = room_for(room);
         for (uint32_t limit = UINT32_MAX; limit > 0; limit = limit == UINT32_MAX ? (first > m->greatest ? first : m->greatest) - 1 : 0) {
             sc_status status = sc_point_add(
-                &point, rows->keys + rows->key_starts[0], 7, p->data + p->starts[0], data_len,
+                write_time, p->t[0], p->clocked[0], p->boot[0], p->ms[0], first, rows->keys + rows->key_starts[0], 7, p->data + p->starts[0], data_len,
                 rows->suffixes + rows->suffix_starts[0], 2, rows->records + rows->record_starts[0], record_len,
                 rows->uuids, rows->logs, rows->newest, log, limit, out, room, &at);
             if (limit < UINT32_MAX) {

@@ -51,8 +51,9 @@ static void adds(sc_point p, const char *key, size_t data_len, bytes record, sc_
 {
     size_t at = 99, room = 4500 + 3 * data_len;
     bytes data = repeat('1', data_len), name = text(key);
-    EQUAL(sc_point_add(&p, name.data, name.len, data.data, data.len, NULL, 0, record.data, record.len,
-                       repeat(1, SC_UUID_BYTES).data, 1, 0, 0, UINT32_MAX, room_for(room), room, &at),
+    EQUAL(sc_point_add(p.write_time, p.t, p.clocked, p.boot, p.ms, p.change, name.data, name.len, data.data, data.len, NULL,
+                       0, record.data, record.len, repeat(1, SC_UUID_BYTES).data, 1, 0, 0, UINT32_MAX, room_for(room),
+                       room, &at),
           want);
     CHECK(want == SC_OK ? at > 0 : at == 0);
 }
@@ -72,7 +73,8 @@ static void points_added(void)
     adds(p, "\xff", 1, none, SC_UTF8);
     size_t at = 99;
     uint8_t out[15];
-    EQUAL(sc_point_add(&p, NULL, 0, out, 1, NULL, 0, NULL, 0, NULL, 0, 0, 0, UINT32_MAX, out, 15, &at), SC_BOUNDS);
+    EQUAL(sc_point_add(7, 9, 0, 3, 4, 1, NULL, 0, out, 1, NULL, 0, NULL, 0, NULL, 0, 0, 0, UINT32_MAX, out, 15, &at),
+          SC_BOUNDS);
     EQUAL(at, 0);
 }
 

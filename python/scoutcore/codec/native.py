@@ -7,7 +7,6 @@ turns a status code into the error that the reference raises. One crossing per b
 from __future__ import annotations
 
 import os
-import struct
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, repeat
@@ -632,13 +631,15 @@ def append_blocks(
 
 
 _to_added = Decoder(tuple[int, int, bytes, list[bytes]]).decode
-_POINT = struct.Struct("@qqiQQI8x0q")
-"""An sc_point: filled in like this it costs a fifth of what ffi.new takes."""
-assert _POINT.size == ffi.sizeof("sc_point")
 _ROOM = 16 * 1024
 """Memory for what most points become."""
-_spare: list[tuple[Any, Any, Any, Any]] = []
-"""A point, its bytes, memory and its end, which nobody uses now: to have them anew takes longer than what C does."""
+_spare: list[tuple[Any, Any, Any]] = []
+"""Memory, its bytes, and where what is in them ends, which nobody uses now: to have it anew takes longer than C."""
+
+
+def _memory(room: int) -> tuple[Any, Any, Any]:
+    out = _new_uncleared("uint8_t[]", room)
+    return out, ffi.buffer(out), ffi.new("size_t *")
 
 
 def add_point(
@@ -660,30 +661,24 @@ def add_point(
     key_len, suffix_len, record_len, data_len = len(key), len(suffix), len(record), len(data)
     room, logs = key_len + 2 * suffix_len + record_len + 3 * data_len + 4500, len(uuids) // UUID_BYTES
     try:
-        memory = _spare.pop()
+        memory = _spare.pop() if room <= _ROOM else _memory(room)
     except IndexError:
-        point = ffi.new("sc_point *")
-        memory = point, ffi.buffer(point), _new_uncleared("uint8_t[]", _ROOM), ffi.new("size_t *")
-    point, fields, out, at = memory
-    if room > _ROOM:
-        out = _new_uncleared("uint8_t[]", room)
+        memory = _memory(_ROOM)
+    out, made, at = memory
     boot, ms = clock or (0, 0)
-    try:
-        _POINT.pack_into(fields, 0, write_time, t, clock is not None, boot, ms, change)
-    except struct.error as problem:
-        raise OverflowError(str(problem)) from None
     # fmt: off
     status = lib.sc_point_add(  # without a tuple of what belongs together: each takes longer than C
-        point, key, key_len, data, data_len, suffix, suffix_len, record, record_len, uuids, logs, newest, log, limit,
-        out, room, at,
+        write_time, t, clock is not None, boot, ms, change, key, key_len, data, data_len, suffix, suffix_len,
+        record, record_len, uuids, logs, newest, log, limit, out, room, at,
     )
     # fmt: on
     if status:
         if status == Status.LIMIT:
             return None
         raise error(status, 0, encoding=status != Status.RECORD)
-    start, deferred, frame, items = _to_added(ffi.buffer(out, at[0]))
-    _spare.append(memory)
+    start, deferred, frame, items = _to_added(made[: at[0]])
+    if room <= _ROOM:
+        _spare.append(memory)
     new_record = items.pop()
     return frame, start, items, new_record, deferred
 
