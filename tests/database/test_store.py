@@ -106,11 +106,15 @@ class Refusing:
         return getattr(self.db, name)
 
 
+def break_next_write(store: LevelDBStore) -> None:
+    store._db, store._batch = Refusing(store._db), None
+
+
 def test_after_a_failed_write_leveldb_is_opened_afresh(store: LevelDBStore) -> None:
     store.write({b"%03d" % number: b"" for number in range(100)}, sync=False)
     scan = store.scan(b"0", b"1")
     next(scan)
-    store._db = Refusing(store._db)
+    break_next_write(store)
     with pytest.raises(StorageError, match="No space left"):
         store.write({b"a": b"1"}, sync=False)
     assert isinstance(store._db, plyvel.DB)
@@ -122,8 +126,17 @@ def test_after_a_failed_write_leveldb_is_opened_afresh(store: LevelDBStore) -> N
     assert len(list(store.scan(b"0", b"1"))) == 100
 
 
+def test_what_a_failed_write_has_put_together_is_not_in_the_next(store: LevelDBStore) -> None:
+    store.write({b"a": b"1"}, sync=False)
+    wrong: Any = {b"b": b"1", b"c": 2}
+    with pytest.raises(TypeError):
+        store.write(wrong, sync=False)
+    store.write({b"d": b"1"}, sync=False)
+    assert [key for key, _ in store.scan(b"a", b"z")] == [b"a", b"d"]
+
+
 def test_leveldb_that_cannot_be_opened_is_tried_again(store: LevelDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store._db = Refusing(store._db)
+    break_next_write(store)
     with monkeypatch.context() as patch:
 
         def refuse(*_: Any, **__: Any) -> None:
@@ -161,7 +174,7 @@ def test_readers_while_leveldb_is_opened_afresh(store: LevelDBStore) -> None:
     for thread in threads:
         thread.start()
     for _ in range(20):
-        store._db = Refusing(store._db)
+        break_next_write(store)
         with pytest.raises(StorageError):
             store.write({b"a": b""}, sync=False)
     stop.set()

@@ -17,10 +17,10 @@ from scoutcore.errors import InvalidError, StorageError
 from scoutcore.store.journal import JournaledStore
 from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.watch import Synced
+from tests.database import test_store
 from tests.database.child import run
 from tests.database.compare import assert_shows
 from tests.database.logs import changes_of, content_of
-from tests.database.test_store import Refusing
 from tests.waiting import wait_until
 
 
@@ -28,7 +28,7 @@ def break_next_write(db: Database) -> None:
     assert isinstance(db._store, JournaledStore)
     leveldb = db._store._store
     assert isinstance(leveldb, LevelDBStore)
-    leveldb._db = Refusing(leveldb._db)
+    test_store.break_next_write(leveldb)
 
 
 def test_a_report(disk: Database) -> None:

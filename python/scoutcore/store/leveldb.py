@@ -25,6 +25,8 @@ _BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
 _FIRST_ITEMS: Final = 4
 _SCAN_ITEMS: Final = 16
 """The most items that a scan reads at a time, the first time and then."""
+_BATCH_BYTES: Final = 16 * 1024
+"""A batch that is no larger is used again: to make one takes as long as a put."""
 _LARGE_BYTES: Final = 64 * 1024
 """So large a value is the last that is read at a time: a chunk of a log may be many MiB."""
 _TICK_NS: Final = 1_000_000_000
@@ -87,6 +89,8 @@ class LevelDBStore:
         self._closed = False
         self._names_synced: int | None = None
         """When the directory was changed last, as far as that is safe against power loss."""
+        self._batch: Any = None
+        """An empty batch of LevelDB as it is open now; None: there is none."""
         self._db: plyvel.DB | None = self._open()
 
     def _open(self) -> plyvel.DB:
@@ -128,7 +132,7 @@ class LevelDBStore:
 
     def _shut(self) -> None:
         """Close LevelDB, once nobody reads in it; the lock is held."""
-        db, self._db = self._db, None
+        db, self._db, self._batch = self._db, None, None
         while self._readers:
             time.sleep(0.0005)
         if db is not None:
@@ -211,8 +215,10 @@ class LevelDBStore:
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
         with self._lock:
             db = self._db or self._opened()
+            batch, self._batch = self._batch, None  # where it fails it is not used again
             try:
-                batch = db.write_batch(sync=sync)
+                if sync or batch is None:
+                    batch = db.write_batch(sync=sync)
                 put = batch.put
                 for key, value in puts.items():
                     if value is None:
@@ -222,6 +228,9 @@ class LevelDBStore:
                 batch.write()
                 if sync:
                     self._sync_names()
+                elif batch.approximate_size() <= _BATCH_BYTES:
+                    batch.clear()
+                    self._batch = batch
             except (plyvel.Error, OSError) as problem:
                 # After one failed write LevelDB acknowledges writes that its recovery then throws away: start afresh.
                 self._shut()
