@@ -208,6 +208,8 @@ def _gathered(good: list[tuple[Series, Parsed]]) -> Batch:
     return Batch(list(series), codes, points, unstamped)
 
 
+_N: Final = ord("n")
+"""A byte is looked for in a quarter of the time that a word takes, and often it is not there."""
 _SCALARS: Final = frozenset((bool, int, float, str, type(None)))
 
 
@@ -217,7 +219,7 @@ def encode_data(data: object) -> bytes:
         text = bytes(data) if isinstance(data, msgspec.Raw) else encode_json(data)
     except (TypeError, ValueError, RecursionError) as problem:
         raise ReportError(f"data is not a JSON value: {problem}") from None
-    if text.find(b"null") >= 0 and has_non_finite(data):
+    if _N in text and text.find(b"null") >= 0 and has_non_finite(data):
         raise ReportError("data has a number that JSON cannot say (NaN or infinity)")
     for value in data.values() if type(data) is dict else (data,):
         if type(value) not in _SCALARS:

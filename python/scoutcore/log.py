@@ -282,8 +282,8 @@ class Logs:
 
     def fits(self, log: Log, frames: bytes) -> bool:
         """Whether *frames* can follow in *log* without imitating its uuid frame."""
-        # Found by find: "in" first takes bytes for a number, which costs more than the search.
-        if frames.find(log.uuid) >= 0 and frames.find(log.marker) >= 0:
+        # Most single reports do not have the byte, which "in" finds out at once; for bytes find is faster.
+        if _BEGIN in frames and frames.find(log.uuid) >= 0 and frames.find(log.marker) >= 0:
             return False
         return not log.tail or log.marker not in log.tail + frames[:_TAIL_BYTES]
 
@@ -291,7 +291,7 @@ class Logs:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
         uuid, first = log.uuid, log.head + 1
         last = log.head = log.head + changes
-        if log.tail or frames.find(_BEGIN, -_TAIL_BYTES) >= 0:  # hardly ever
+        if log.tail or _BEGIN in frames[-_TAIL_BYTES:]:  # hardly ever
             log.keep_tail(frames)
         if log is self.own:
             log.written = self._clock.last
