@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from scoutcore.store import Store
 
 
-class Commit(msgspec.Struct, eq=False):
+class Commit(msgspec.Struct, eq=False, gc=False):
     """Gathers puts until all of them are written at once; reads see the puts."""
 
-    # A Struct, as each single report makes one: it is there in a third of the time that an __init__ takes.
+    # A Struct, as each single report makes one: it is there in a third of the time that an __init__ takes. Nothing in
+    # it leads back to it.
     _store: Store | Commit
     """What it is on top of: a store, or another commit, which gets the puts of this one only if all goes well."""
     puts: dict[bytes, bytes | None] = {}

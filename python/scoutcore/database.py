@@ -343,7 +343,7 @@ class Database:
                 self.packer.stored(commit.log_bytes)
             if commit.events or commit.reappeared or commit.untold:
                 self._tell(commit)
-            if commit.grown:
+            if self._listeners and commit.grown:
                 for listener in self._listeners:
                     listener.grown(commit.grown)
         finally:
