@@ -76,7 +76,8 @@ sc_status sc_point_encode(const sc_point *p, const uint8_t *key, size_t key_len,
     return SC_OK;
 }
 
-#define ADDED_HEAD 12 /* of an array of four: where the block begins, whether it is deferred, and the frame's head */
+#define ADDED_HEAD 6 /* of an array of five, and of the frame */
+#define ADDED_REST 6 /* where the block begins, and whether it is deferred */
 
 sc_status sc_point_add(int64_t write_time, int64_t t, int clocked, uint64_t boot, uint64_t ms, uint32_t change,
                        const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len, const uint8_t *suffix,
@@ -98,25 +99,30 @@ sc_status sc_point_add(int64_t write_time, int64_t t, int clocked, uint64_t boot
     if (change > limit || !version_raise(&row, log, 1, limit, &point.from))
         return SC_LIMIT;
     point.to = row.own_count;
-    if (room < ADDED_HEAD)
+    if (room < ADDED_HEAD + ADDED_REST)
         return SC_ROOM;
-    uint8_t *made = out + ADDED_HEAD;
-    status = sc_point_encode(&point, key, key_len, data, data_len, made, room - ADDED_HEAD, &block, &size);
+    room -= ADDED_HEAD + ADDED_REST;
+    uint8_t *made = out + ADDED_HEAD, deferred;
+    status = sc_point_encode(&point, key, key_len, data, data_len, made, room, &block, &size);
     if (status != SC_OK)
         return status;
-    out[0] = 0x94;
-    wide_put(out + 1, 0xce, block);
-    wide_put(out + 7, 0xc6, size);
+    out[0] = 0x95;
+    wide_put(out + 1, 0xc6, size);
+    uint8_t *puts = made + size + wide_put(made + size, 0xce, block);
     boot = point.boot;
     ms = point.ms;
     uint8_t clocks = point.clocked != 0;
     summary s = {write_time, t, t, 1, clocks, clocks, boot, ms, boot, ms, boot, ms, made + size - data_len, data_len};
-    adding a = {&rows, &row, log, made + size, room - ADDED_HEAD - size, 0, 0};
+    adding a = {&rows, &row, log, puts, room - size, 0, 0};
     status = rows_begin(&a);
     if (status == SC_OK)
-        status = rows_add(&a, 0, made, block, size, &s, change, out + 6);
+        status = rows_add(&a, 0, made, block, size, &s, change, &deferred);
     if (status == SC_OK)
-        status = rows_end(&a, at);
-    *at = status == SC_OK ? ADDED_HEAD + size + *at : 0;
-    return status;
+        status = rows_end(&a, &size);
+    if (status != SC_OK)
+        return status;
+    wide_put(puts, 0xdd, a.items - 1); /* the record stands by itself */
+    puts[size] = deferred;
+    *at = (size_t)(puts - out) + size + 1;
+    return SC_OK;
 }

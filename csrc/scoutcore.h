@@ -408,9 +408,10 @@ sc_status sc_point_encode(const sc_point *point, const uint8_t *key, size_t key_
                           size_t data_len, uint8_t *out, size_t room, size_t *block, size_t *at);
 
 /* What sc_blocks_append makes of one point, with members of sc_point that stand by themselves, for one row; the rest as in
- * sc_rows and sc_append. out: a msgpack array of four: where in the frame its block begins, deferred as of sc_rows_add, the frame, and
- * the array of sc_rows_add. *at: bytes written. room: key_len, twice suffix_len, record_len, three times data_len and 4,500
- * bytes more are enough. SC_LIMIT; failures of sc_point_encode and sc_rows_add; *at 0. */
+ * sc_rows and sc_append. out: a msgpack array of five: the frame, where in it its block begins, an array of key and value,
+ * in turn, of what is to be put, the row's new record, and deferred as of sc_rows_add. *at: bytes written. room: key_len,
+ * twice suffix_len, record_len, three times data_len and 4,500 bytes more are enough. SC_LIMIT; failures of
+ * sc_point_encode and sc_rows_add; *at 0. */
 sc_status sc_point_add(int64_t write_time, int64_t t, int clocked, uint64_t boot, uint64_t ms, uint32_t change,
                        const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len, const uint8_t *suffix,
                        size_t suffix_len, const uint8_t *record, size_t record_len, const uint8_t *uuids, size_t logs,

@@ -171,17 +171,17 @@ static void keep_records(world *w, bytes out, size_t rows)
     EQUAL(at, out.len);
 }
 
-/* A batch of one is what sc_point_add makes of it, in an array of four. */
+/* A batch of one is what sc_point_add makes of it, in an array of five. */
 static void as_point(const batch *b, const sc_rows *rows, const made *m, uint32_t log, uint32_t first)
 {
     const sc_points *p = &b->points;
     size_t record_len = (size_t)(rows->record_ends[0] - rows->record_starts[0]), at = 99;
     size_t data_len = (size_t)(p->ends[0] - p->starts[0]), enough = 7 + 2 * 2 + record_len + 3 * data_len + 4500;
-    bytes want = hex("94 ce 00 00 00 00 00 c6 00 00 00 00");
-    want.data[5] = (uint8_t)m->starts[0];
-    want.data[6] = m->deferred[0];
-    want.data[11] = (uint8_t)m->frames.len;
-    want = join(want, join(m->frames, m->out));
+    bytes want = hex("95 c6 00 00 00 00"), start = hex("ce 00 00 00 00"), puts = exact(m->out.data, m->out.len);
+    want.data[5] = (uint8_t)m->frames.len;
+    start.data[4] = (uint8_t)m->starts[0];
+    puts.data[4]--; /* the record is not among the puts */
+    want = join(join(want, m->frames), join(join(start, puts), exact(m->deferred, 1)));
     for (size_t room = 0; room <= enough; room += room < want.len ? 1 : enough - want.len) {
         uint8_t *out = room_for(room);
         for (uint32_t limit = UINT32_MAX; limit > 0; limit = limit == UINT32_MAX ? (first > m->greatest ? first : m->greatest) - 1 : 0) {

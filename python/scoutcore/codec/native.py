@@ -630,7 +630,7 @@ def append_blocks(
     return AppendedBlocks(written, row_of, starts, ends, _added(out, at[0], len(rows), _taken(deferred, count)))
 
 
-_to_added = Decoder(tuple[int, int, bytes, list[bytes]]).decode
+_to_added = Decoder(tuple[bytes, int, list[bytes], bytes, int]).decode
 _ROOM = 16 * 1024
 """Memory for what most points become."""
 _spare: list[tuple[Any, Any, Any]] = []
@@ -658,7 +658,8 @@ def add_point(
     if not 0 <= write_time <= INT64_MAX:
         raise error(Status.TIME, 0, encoding=True)
     key, suffix, record = row.key, row.suffix, row.record
-    key_len, suffix_len, record_len, data_len = len(key), len(suffix), len(record), len(data)
+    key_len, suffix_len = len(key), len(suffix)  # of four at once Python would make a tuple
+    record_len, data_len = len(record), len(data)
     room, logs = key_len + 2 * suffix_len + record_len + 3 * data_len + 4500, len(uuids) // UUID_BYTES
     try:
         memory = _spare.pop() if room <= _ROOM else _memory(room)
@@ -676,11 +677,10 @@ def add_point(
         if status == Status.LIMIT:
             return None
         raise error(status, 0, encoding=status != Status.RECORD)
-    start, deferred, frame, items = _to_added(made[: at[0]])
+    added = _to_added(made[: at[0]])
     if room <= _ROOM:
         _spare.append(memory)
-    new_record = items.pop()
-    return frame, start, items, new_record, deferred
+    return added
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
