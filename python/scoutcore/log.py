@@ -5,17 +5,18 @@ from __future__ import annotations
 import heapq
 import uuid as uuids
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final, NamedTuple
 
-from scoutcore import keys
+from scoutcore import codec, keys
 from scoutcore.changes import DIGEST_BYTES, Position
 from scoutcore.changes.position import MARKER
 from scoutcore.clock import WriteClock
 from scoutcore.codec.constants import MARKER_BYTES, UINT32_MAX, UUID_BYTES
 from scoutcore.commit import Commit
-from scoutcore.errors import NotFoundError
+from scoutcore.errors import CodecError, NotFoundError
 from scoutcore.store import Store
 
 _STATE: Final = Struct(">IIIIq")
@@ -138,7 +139,12 @@ class Logs:
     """All logs of a database, by uuid and by local number."""
 
     def __init__(
-        self, store: Store, identity: bytes, clock: WriteClock | None = None, max_change: int = UINT32_MAX
+        self,
+        store: Store,
+        identity: bytes,
+        clock: WriteClock | None = None,
+        max_change: int = UINT32_MAX,
+        record_every: int = 1,
     ) -> None:
         """Load them.
 
@@ -146,11 +152,14 @@ class Logs:
             identity: the fingerprint of this very database: where it changed, our log of before has ended.
             clock: goes on where our last log says.
             max_change: the last number that a log gives.
+            record_every: by how many changes of our own the log's record may be behind, where single reports come: of
+                what is made safe against power loss it tells in any case.
         """
         self._store = store
         self._clock = clock or WriteClock()
         self._identity = identity
         self._max_change = max_change
+        self._record_every = record_every
         self.by_uuid: dict[bytes, Log] = {}
         self.by_number: list[Log] = []
         records = store.scan(keys.LOG_STATE, keys.after(keys.LOG_STATE))
@@ -169,10 +178,30 @@ class Logs:
         self.uuids = b"".join(log.uuid for log in self.by_number)
         """The logs' uuids by local number, one after another."""
         self.own: Log | None = last if own[16:] == identity else None
-        self._unused = last if last is not None and self.own is None and not last.head else None
-        """Our own log of before, where nothing was written to it: nobody has heard of it."""
         if last is not None:
+            self._read_on(last)
             self._clock.last = max(self._clock.last, last.written)
+        self._ended = last if self.own is None else None
+        """Our own log of before."""
+        self._unused = last if last is not None and self.own is None and not last.head else None
+        """The same, where nothing was written to it: nobody has heard of it."""
+        self._stored: dict[bytes, int] = {}
+        """The last change that is stored of each log that is ours, or was."""
+        self.stored()
+        self._recorded = 0
+        """The last change of our own log that its record tells of, as far as it was put since."""
+
+    def _read_on(self, log: Log) -> None:
+        """Take up what our own log has behind its record: single reports."""
+        for first, last, _, frames in self.chunks(log, log.head + 1):
+            if first != log.head + 1:
+                return  # a hole
+            log.head = last
+            log.keep_tail(frames)
+            with suppress(CodecError):  # who verifies it finds that
+                columns = codec.decode_changes(frames, codec.scan_frames(frames))
+                blocks = codec.summarize_blocks(columns.value_data, columns.value_starts, columns.value_ends)
+                log.written = blocks.write_times[-1]
 
     def holes(self) -> Iterator[tuple[Log, int]]:
         """The logs that miss changes which their record or a chunk has, and the last change before the first gap."""
@@ -233,8 +262,28 @@ class Logs:
 
     def stored_head(self, log: Log) -> int:
         """The last change of *log* that is stored; ``log.head`` counts those of the commit under way too."""
+        stored = self._stored.get(log.uuid)
+        return self.recorded_head(log) if stored is None else stored
+
+    def recorded_head(self, log: Log) -> int:
+        """The last change of *log* that its record tells of: of our own there may be some more."""
         record = self._store.get(keys.LOG_STATE + log.uuid)
         return Log.load(log.uuid, record, None).head if record else 0
+
+    def stored(self) -> None:
+        """A commit is stored: nothing is under way now."""
+        if self.own is not None:
+            self._stored[self.own.uuid] = self.own.head
+
+    def record(self, commit: Commit) -> None:
+        """Record our own log as it stands."""
+        if self.own is not None and self._recorded != self.own.head:
+            self._put_record(commit, self.own)
+
+    def _put_record(self, commit: Commit, log: Log) -> None:
+        commit.puts[keys.LOG_STATE + log.uuid] = log.dump()
+        if log is self.own:
+            self._recorded = log.head
 
     def stored_position(self, log: Log) -> Position:
         """How far *log* is packed as LevelDB has it: in the write that drops chunks, not a moment later."""
@@ -259,10 +308,15 @@ class Logs:
 
     def start_own(self, commit: Commit) -> Log:
         """A new log of our own; the one before, if any, has ended."""
+        for log in (self.own, self._ended):
+            if log is not None:
+                self._put_record(commit, log)
+        self._ended = None
         self._forget_unused(commit)
         self.own = self.add(commit, uuids.uuid4().bytes)
         self.own.written = self._clock.last
-        commit.put(self.own.state_key, self.own.dump())
+        self._put_record(commit, self.own)
+        self._stored[self.own.uuid] = 0
         commit.put(OWN, self.own.uuid + self._identity)
         return self.own
 
@@ -299,7 +353,8 @@ class Logs:
         commit.grown[uuid] = last
         puts = commit.puts
         puts[keys.log_chunk(SECTIONS[subset], uuid, first, last)] = frames
-        puts[keys.LOG_STATE + uuid] = log.dump()
+        if log is not self.own or last - self._recorded >= self._record_every or changes > 1 or subset != "sensor":
+            self._put_record(commit, log)
         return first
 
     def fill(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> Gap:

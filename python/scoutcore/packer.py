@@ -48,8 +48,10 @@ class Packer:
     logs: Logs
     """What is packed; only replaced while it is stopped."""
 
-    def __init__(self, store: Store, directory: Path) -> None:
+    def __init__(self, store: Store, directory: Path, publish: Callable[[], None]) -> None:
+        """*publish*: makes what is stored safe against power loss, and has the logs record it: no more is packed."""
         self._store = store
+        self._publish = publish
         self._directory = directory
         self._passing = Lock()
         """Held for a whole pass."""
@@ -85,9 +87,10 @@ class Packer:
             with self._changed:
                 self._begun = self._stored
             grown = [log for log in list(self.logs.by_number) if log.gaps or log.packed.last < log.head]
-            found = [(log.uuid, self.logs.stored_head(log)) for log in grown]
-            heads = {uuid: head for uuid, head in found if head}  # one that a failed commit began may be gone again
-            self._store.publish()  # what was stored by then; what comes later waits for the next time
+            found = [(log, self.logs.stored_head(log)) for log in grown]
+            self._publish()  # what was stored by then; what comes later waits for the next time
+            recorded = [(log.uuid, min(head, self.logs.recorded_head(log))) for log, head in found]
+            heads = {uuid: head for uuid, head in recorded if head}  # one that a failed commit began may be gone again
             packed = 0
             for uuid, head in heads.items():
                 self._restore(uuid, interrupted)

@@ -231,13 +231,13 @@ class _Repair:
         kept = (keys.TROOP_UID, keys.META + b"next", keys.UNREAD)
         store.write({key: value for key, value in old.items() if key.startswith(kept)}, sync=False)
         known = _known(old)
+        own = old.get(OWN)
+        if own and own[:16] in known:
+            store.write({OWN: own[:16] + bytes(16)}, sync=False)  # it has ended: what was lost of it, others may have
         for number, uuid in enumerate([*known, *sorted(found.keys() - known.keys())]):
             log = known.get(uuid) or Log(uuid, number)
             log.number = number
             self._begin(store, log, found.get(uuid))
-        own = old.get(OWN)
-        if own and own[:16] in known:
-            store.write({OWN: own[:16] + bytes(16)}, sync=False)  # it has ended: what was lost of it, others may have
 
     def _begin(self, store: Store, log: Log, found: Verified | None) -> None:
         """Put a log's records into the new LevelDB; its chunks are there."""

@@ -150,3 +150,109 @@ def test_the_last_version_of_a_row(db: Database) -> None:
     db.ingest({"troop": 1, "scout": 1, "report": "r", "data": n, "t": n * hour} for n in range(4))
     assert db.id != log
     assert [point.data for point in db.history(1, 1, "r")] == [0, 1, 2, 3, 0, 1, 2]
+
+
+def heads_recorded(db: Database, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The heads that the record of our own log is given from now on."""
+    found: list[int] = []
+    dump = Log.dump
+
+    def dumping(log: Log) -> bytes:
+        if log is db._logs.own:
+            found.append(log.head)
+        return dump(log)
+
+    monkeypatch.setattr(Log, "dump", dumping)
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
+def test_single_reports_that_are_not_recorded_are_there_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    now = 1_790_000_000_000_000
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create()
+        found = heads_recorded(db, monkeypatch)
+        name, begin = db.id, db.stats().logs[0].head
+        db._clock._now = lambda: now
+        for number in range(count):
+            db.report(1, 1, "r", number, boot=1, ms=number)
+        assert found == [begin + number for number in range(16, count + 1, 16)]
+    with scoutcore.open(path, pack=False) as db:
+        assert db.recovered == []
+        assert (db.id, db.stats().logs[0].head) == (name, begin + count)
+        db._clock._now = lambda: now - 1_000_000
+        db.report(1, 1, "r", "next", boot=1, ms=count)
+        heard = [db.receptions(1, 1, "r", boot=1, ms=ms) for ms in range(count + 1)]
+        assert [one.change for (one,) in heard] == list(range(begin + 1, begin + count + 2))
+        assert [one.write_time for (one,) in heard] == list(range(now, now + count + 1))
+        assert_shows(db, content_of(db))
+        assert db.verify(views=True).ok
+
+
+def test_what_is_safe_against_power_loss_is_recorded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create()
+        begin = db.stats().logs[0].head
+        db.report(1, 1, "r", 1)
+        found = heads_recorded(db, monkeypatch)
+        db._publish()
+        db._publish()
+        assert found == [begin + 1]
+        db.report(1, 1, "r", 2)
+        assert db.pack() == begin + 2
+        assert found == [begin + 1, begin + 2]
+    with scoutcore.open(path, durability="power") as db:
+        found = heads_recorded(db, monkeypatch)
+        db.report(1, 1, "r", 3)
+        db.report(1, 1, "r", 4)
+        assert found == [begin + 3, begin + 4]
+
+
+def test_what_is_not_recorded_is_not_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create()
+        begin = db.stats().logs[0].head
+        db.report(1, 1, "r", 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(db._logs, "record", lambda commit: None)
+            assert db.pack() == begin
+        assert db.pack() == 1
+
+
+@pytest.mark.parametrize("ended", ["full", "copied"])
+def test_a_log_that_has_ended_is_recorded(path: Path, ended: str) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create()
+        own = db._logs.own
+        assert own is not None
+        for number in range(3):
+            db.report(1, 1, "r", number)
+        if ended == "full":
+            db._logs._max_change = own.head
+            db.report(1, 1, "r", 3)
+    for _ in range(3):
+        if ended == "copied":
+            (path / "identity").unlink()
+        with scoutcore.open(path, pack=False) as db:
+            assert db.recovered == []
+            assert db._logs.own is not None
+            assert db._logs.own.uuid != own.uuid
+            assert db._logs.get(own.uuid).head == own.head
+            assert_shows(db, content_of(db))
+            db.report(1, 1, "r", "more")
+
+
+def test_the_seam_behind_a_report_that_is_not_recorded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = uuid.UUID("37000000-0000-4000-8000-000000000000")
+    with monkeypatch.context() as patch:
+        patch.setattr("scoutcore.log.uuids", SimpleNamespace(UUID=uuid.UUID, uuid4=lambda: name))
+        with scoutcore.open(path, pack=False) as db:
+            db.troops.create()
+            db.report(1, 1, "r", 7, boot=0x11, ms=2)  # ends in 11 02 37
+    with scoutcore.open(path, pack=False) as db:
+        own = db._logs.own
+        assert own is not None
+        assert own.uuid == name.bytes
+        assert own.tail == own.marker[:3]

@@ -247,7 +247,7 @@ class Replica:
             if not fresh:
                 return
             try:
-                self._database._store.publish()
+                self._database._publish()
             except BaseException:
                 with self._told:
                     self._fresh = {**fresh, **self._fresh}
