@@ -186,7 +186,8 @@ static void as_point(const batch *b, const sc_rows *rows, const made *m, uint32_
         uint8_t *out = room_for(room);
         for (uint32_t limit = UINT32_MAX; limit > 0; limit = limit == UINT32_MAX ? (first > m->greatest ? first : m->greatest) - 1 : 0) {
             sc_status status = sc_point_add(
-                write_time, p->t[0], p->clocked[0], p->boot[0], p->ms[0], first, rows->keys + rows->key_starts[0], 7, p->data + p->starts[0], data_len,
+                write_time, p->t[0], p->clocked[0], p->boot[0], p->ms[0], first,
+                rows->keys + rows->key_starts[0], 7, p->data + p->starts[0], data_len,
                 rows->suffixes + rows->suffix_starts[0], 2, rows->records + rows->record_starts[0], record_len,
                 rows->uuids, rows->logs, rows->newest, log, limit, out, room, &at);
             if (limit < UINT32_MAX) {
