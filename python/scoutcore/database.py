@@ -354,9 +354,14 @@ class Database:
             for entry in entries:
                 entry.done = True
 
+    def _record(self) -> None:
+        """Have our own log's record tell of all that is stored: should the end be lost, it shows."""
+        if not self._logs.recorded:
+            self._submit(lambda commit: self._logs.record(commit))  # those of then: they may be read again before
+
     def _publish(self) -> None:
-        """Make all that is stored safe against power loss, and recorded: should some be lost all the same, it shows."""
-        self._submit(lambda commit: self._logs.record(commit))  # those of then: they may be read again before
+        """Make all that is stored safe against power loss, and recorded."""
+        self._record()
         self._store.publish()
 
     @contextmanager

@@ -83,8 +83,6 @@ class Gatherer:
         self._version = version
         self._seen = version()
         self._known: dict[ReportName, Series] = {}
-        self._distinct: dict[Series, Series] = {}
-        """What they are names of: fewer, where a troop goes by several names (id, uid, keys)."""
 
     def lines(self, chunk: bytes, first_line: int, result: IngestResult) -> tuple[Batch, int]:
         """The good reports among the NDJSON lines of *chunk*, of which the others are counted in *result*.
@@ -136,15 +134,13 @@ class Gatherer:
             keys.check_report(report)
             if len(self._known) >= _MAX_KNOWN:
                 self._forget()
-            found = Series(*self._resolve(troop, uid, key), scout, report)
-            series = self._known[name] = self._distinct.setdefault(found, found)
+            series = self._known[name] = Series(*self._resolve(troop, uid, key), scout, report)
         return series
 
     def _forget(self) -> None:
         """Forget what is known: it may not hold any more, or is too much."""
         self._seen = self._version()
         self._known.clear()
-        self._distinct.clear()
 
     def _batch(self, reports: Reports) -> Batch:
         """All of *reports*; raises Error where a name is not right."""
@@ -152,10 +148,9 @@ class Gatherer:
             self._forget()
         names, codes = reports.names, reports.codes
         series = list(filter(None, map(self._known.get, names)))
-        twins = len(self._distinct) < len(self._known)
         if len(series) < len(names):
-            series, twins = [self._known.get(name) or self.find(name) for name in names], True
-        if twins and len(set(series)) < len(series):
+            series = [self._known.get(name) or self.find(name) for name in names]
+        if len(set(series)) < len(series):  # a troop has several names: id, uid, keys
             numbers = {one: number for number, one in enumerate(dict.fromkeys(series))}
             codes = array("I", [numbers[series[code]] for code in codes])
             series = list(numbers)

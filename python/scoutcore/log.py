@@ -178,27 +178,23 @@ class Logs:
         self.uuids = b"".join(log.uuid for log in self.by_number)
         """The logs' uuids by local number, one after another."""
         self.own: Log | None = last if own[16:] == identity else None
+        self._recorded = last.head if last is not None else 0
+        """The last change of our own log that its record tells of."""
         if last is not None:
             self._read_on(last)
             self._clock.last = max(self._clock.last, last.written)
         self._ended = last if self.own is None else None
         """Our own log of before."""
-        self._unused = last if last is not None and self.own is None and not last.head else None
-        """The same, where nothing was written to it: nobody has heard of it."""
-        self._stored: dict[bytes, int] = {}
-        """The last change that is stored of each log that is ours, or was."""
+        self._stored = (b"", 0)
+        """Our own log's uuid and last change, as they are stored."""
         self.stored()
-        self._recorded = 0
-        """The last change of our own log that its record tells of, as far as it was put since."""
 
     def _read_on(self, log: Log) -> None:
         """Take up what our own log has behind its record: single reports."""
-        for first, last, _, frames in self.chunks(log, log.head + 1):
-            if first != log.head + 1:
-                return  # a hole
+        for _, last, _, frames in self.chunks(log, log.head + 1):
             log.head = last
             log.keep_tail(frames)
-            with suppress(CodecError):  # who verifies it finds that
+            with suppress(CodecError, IndexError):  # who verifies it finds that
                 columns = codec.decode_changes(frames, codec.scan_frames(frames))
                 blocks = codec.summarize_blocks(columns.value_data, columns.value_starts, columns.value_ends)
                 log.written = blocks.write_times[-1]
@@ -262,8 +258,8 @@ class Logs:
 
     def stored_head(self, log: Log) -> int:
         """The last change of *log* that is stored; ``log.head`` counts those of the commit under way too."""
-        stored = self._stored.get(log.uuid)
-        return self.recorded_head(log) if stored is None else stored
+        own, head = self._stored
+        return head if own == log.uuid else self.recorded_head(log)
 
     def recorded_head(self, log: Log) -> int:
         """The last change of *log* that its record tells of: of our own there may be some more."""
@@ -273,11 +269,16 @@ class Logs:
     def stored(self) -> None:
         """A commit is stored: nothing is under way now."""
         if self.own is not None:
-            self._stored[self.own.uuid] = self.own.head
+            self._stored = self.own.uuid, self.own.head
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the record of our own log tells of all its changes."""
+        return self.own is None or self._recorded == self.own.head
 
     def record(self, commit: Commit) -> None:
         """Record our own log as it stands."""
-        if self.own is not None and self._recorded != self.own.head:
+        if self.own is not None:
             self._put_record(commit, self.own)
 
     def _put_record(self, commit: Commit, log: Log) -> None:
@@ -311,19 +312,17 @@ class Logs:
         for log in (self.own, self._ended):
             if log is not None:
                 self._put_record(commit, log)
-        self._ended = None
         self._forget_unused(commit)
         self.own = self.add(commit, uuids.uuid4().bytes)
         self.own.written = self._clock.last
         self._put_record(commit, self.own)
-        self._stored[self.own.uuid] = 0
         commit.put(OWN, self.own.uuid + self._identity)
         return self.own
 
     def _forget_unused(self, commit: Commit) -> None:
         """Forget our log of before if nothing was written to it, and no other has come since: its number is free."""
-        unused, self._unused = self._unused, None
-        if unused is not None and unused is self.by_number[-1]:
+        unused, self._ended = self._ended, None
+        if unused is not None and not unused.head and unused is self.by_number[-1]:
             commit.put(unused.state_key, None)
             del self.by_uuid[unused.uuid], self.by_number[-1]
             self.uuids = self.uuids[:-UUID_BYTES]
@@ -353,6 +352,7 @@ class Logs:
         commit.grown[uuid] = last
         puts = commit.puts
         puts[keys.log_chunk(SECTIONS[subset], uuid, first, last)] = frames
+        # What is behind the record is read on from sensor changes alone.
         if log is not self.own or last - self._recorded >= self._record_every or changes > 1 or subset != "sensor":
             self._put_record(commit, log)
         return first
@@ -372,7 +372,7 @@ class Logs:
         """Record that the changes up to *last* are dropped."""
         log = self.get(uuid)
         log.base = last
-        commit.put(log.state_key, log.dump())
+        self._put_record(commit, log)
 
     def chunks(self, log: Log, change: int) -> Iterator[tuple[int, int, bytes, bytes]]:
         """First change, last change, key and frames of the chunks in LevelDB that begin at *change* or later."""

@@ -190,9 +190,9 @@ class Packer:
         """*size* bytes of frames were stored."""
         self._stored += size
         unpacked = self._stored - self._packed
-        if unpacked == size or unpacked - size < _ENOUGH_BYTES <= unpacked:  # else there is no need for a lock
+        if unpacked <= size or unpacked - size < _ENOUGH_BYTES <= unpacked:  # else there is no need for a lock
             with self._changed:
-                if unpacked == size:
+                if unpacked <= size:
                     self._due = time.monotonic() + _PATIENCE
                 self._changed.notify()
 

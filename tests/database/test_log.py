@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections import deque
 from pathlib import Path
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 import scoutcore
 from scoutcore import changes, codec
 from scoutcore.codec.constants import UINT32_MAX
+from scoutcore.commit import Commit
 from scoutcore.database import Database
+from scoutcore.ingest import Series, parsed
 from scoutcore.log import Log
 from scoutcore.store.memory import MemoryStore
 from tests.database.compare import assert_shows
@@ -256,3 +259,64 @@ def test_the_seam_behind_a_report_that_is_not_recorded(path: Path, monkeypatch: 
         assert own is not None
         assert own.uuid == name.bytes
         assert own.tail == own.marker[:3]
+
+
+def test_our_log_ends_in_a_commit_that_adds_to_it(path: Path) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create()
+        db.report(1, 1, "r", 1)
+        old = db._logs.own
+        assert old is not None
+
+        def work(commit: Commit) -> None:
+            db._append_point(Series(1, db.troops.get(1).uid, 1, "r"), parsed(1, "r", 2, 1), commit)
+            db._logs.start_own(commit)
+
+        db._submit(work)
+        assert db._logs.own is not old
+        assert db._logs.stored_head(old) == db._logs.recorded_head(old) == old.head
+        assert db.pack() == old.head
+        assert old.packed.last == old.head
+
+
+def test_a_restored_backup_takes_what_it_lacks_of_its_log(path: Path, tmp_path: Path) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create()
+        for number in range(5):
+            db.report(1, 1, "r", number)
+        before = db.stats().logs[0].head
+    shutil.copytree(path / "db", tmp_path / "backup")
+    with scoutcore.open(path, pack=False) as db:
+        for number in range(5, 50):
+            db.report(1, 1, "r", number)
+        own = db._logs.own
+        assert own is not None
+        expected = content_of(db)
+        db.export_changes(tmp_path / "all")
+    shutil.rmtree(path / "changes")
+    shutil.rmtree(path / "db")
+    (tmp_path / "backup").rename(path / "db")
+    with scoutcore.open(path, pack=False) as db:
+        assert db._logs.get(own.uuid).head == before
+        assert db.import_changes(tmp_path / "all").new == 45
+        assert db.import_changes(tmp_path / "all").new == 0
+        assert db._logs.own is not None
+        assert db._logs.own.uuid != own.uuid
+        assert db._logs.stored_head(db._logs.get(own.uuid)) == own.head
+        assert db.pack() == own.head
+        assert_shows(db, expected)
+
+
+def test_what_is_lost_is_counted_also_where_it_was_not_recorded(path: Path) -> None:
+    with scoutcore.open(path, pack=False) as db:
+        db.troops.create()
+        for number in range(12):
+            db.report(1, 1, "r", number)
+        own = db._logs.own
+        assert own is not None
+        ((key, _),) = [(key, last) for first, last, key, _ in db._logs.chunks(own, 1) if first == own.head - 4]
+        db._store.write({key: None}, sync=False)
+    with scoutcore.open(path, pack=False) as db:
+        assert f"was cut behind change {own.head - 5}: 5 changes are lost here" in db.recovered[-1]
+        assert db._logs.get(own.uuid).head == own.head - 5
+        assert db.verify(views=True).ok

@@ -145,3 +145,12 @@ def test_codes_that_change_while_they_are_read() -> None:
     codes[1] = 3
     with pytest.raises(InvalidError, match="codes changed"):
         columns.part(0, 2)
+
+
+def test_a_series_that_is_listed_twice_is_one(db: scoutcore.Database) -> None:
+    for begin in (0, 10, 20):  # then each is known
+        values = np.arange(begin, begin + 3)
+        db.ingest_columns([(1, 7, "temp"), (1, 7, "temp")], array("I", [0, 1, 0]), values, values)
+    assert [point.data for point in db.history(1, 7, "temp")] == [0, 1, 2, 10, 11, 12, 20, 21, 22]
+    assert db.stats().logs[0].head == 1 + 3, "a change for each call, behind one of the troop"
+    assert db.verify(views=True).ok

@@ -7,6 +7,7 @@ import uuid as uuids
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock, RLock
 from typing import Final, Literal, Protocol
@@ -247,7 +248,9 @@ class Replica:
             if not fresh:
                 return
             try:
-                self._database._publish()
+                with suppress(StorageError):  # what is there can be given to others where the disk is full, too
+                    self._database._record()
+                self._database._store.publish()
             except BaseException:
                 with self._told:
                     self._fresh = {**fresh, **self._fresh}
