@@ -347,7 +347,7 @@ class Database:
                 self.packer.stored(commit.log_bytes)
             if commit.events or commit.reappeared or commit.untold:
                 self._tell(commit)
-            if self._listeners and commit.grown:
+            if commit.grown:
                 for listener in self._listeners:
                     listener.grown(commit.grown)
         finally:
@@ -357,7 +357,7 @@ class Database:
     def _record(self) -> None:
         """Have our own log's record tell of all that is stored: should the end be lost, it shows."""
         if not self._logs.recorded:
-            self._submit(lambda commit: self._logs.record(commit))  # those of then: they may be read again before
+            self._submit(lambda commit: self._logs.record(commit))  # after a failed write they are others by then
 
     def _publish(self) -> None:
         """Make all that is stored safe against power loss, and recorded."""

@@ -282,7 +282,7 @@ class Logs:
             self._put_record(commit, self.own)
 
     def _put_record(self, commit: Commit, log: Log) -> None:
-        commit.puts[keys.LOG_STATE + log.uuid] = log.dump()
+        commit.put(log.state_key, log.dump())
         if log is self.own:
             self._recorded = log.head
 
@@ -342,16 +342,15 @@ class Logs:
 
     def append(self, commit: Commit, log: Log, subset: str, frames: bytes, changes: int) -> int:
         """Append *frames*, which hold the next *changes* changes of one subset; returns the first one's number."""
-        uuid, first = log.uuid, log.head + 1
+        first = log.head + 1
         last = log.head = log.head + changes
         if log.tail or _BEGIN in frames[-_TAIL_BYTES:]:  # hardly ever
             log.keep_tail(frames)
         if log is self.own:
             log.written = self._clock.last
         commit.log_bytes += len(frames)
-        commit.grown[uuid] = last
-        puts = commit.puts
-        puts[keys.log_chunk(SECTIONS[subset], uuid, first, last)] = frames
+        commit.grown[log.uuid] = last
+        commit.puts[log.chunk_key(subset, first, last)] = frames
         # What is behind the record is read on from sensor changes alone.
         if log is not self.own or last - self._recorded >= self._record_every or changes > 1 or subset != "sensor":
             self._put_record(commit, log)

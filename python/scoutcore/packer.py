@@ -89,8 +89,8 @@ class Packer:
             grown = [log for log in list(self.logs.by_number) if log.gaps or log.packed.last < log.head]
             found = [(log, self.logs.stored_head(log)) for log in grown]
             self._publish()  # what was stored by then; what comes later waits for the next time
-            recorded = [(log.uuid, min(head, self.logs.recorded_head(log))) for log, head in found]
-            heads = {uuid: head for uuid, head in recorded if head}  # one that a failed commit began may be gone again
+            last = {log.uuid: min(head, self.logs.recorded_head(log)) for log, head in found}
+            heads = {uuid: head for uuid, head in last.items() if head}  # one that a failed commit began may be gone
             packed = 0
             for uuid, head in heads.items():
                 self._restore(uuid, interrupted)

@@ -227,6 +227,20 @@ def test_a_file_system_that_really_is_full(path: Path) -> None:
         assert_shows(db, content_of(db))
 
 
+def test_a_peer_gets_what_is_there_where_the_record_of_the_log_cannot_be_put(disk: Database, tmp_path: Path) -> None:
+    disk.report(1, 1, "temp", 1)
+    own = disk._logs.own
+    assert own is not None
+    assert not disk._logs.recorded
+    with scoutcore.open(tmp_path / "other", pack=False) as other, disk.serve("tcp://127.0.0.1:0") as server:
+        break_next_write(disk)
+        other.sync(server.addresses[0]).wait()
+        assert not disk._logs.recorded
+        assert other._logs.get(own.uuid).head == disk.stats().logs[0].head
+        disk._record()
+        assert disk._logs.recorded
+
+
 def test_packing_that_fails(disk: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(50):
         disk.report(1, 1, "temp", number)

@@ -119,8 +119,7 @@ class JournaledStore:
 
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
         with self._lock:
-            gathered = self._load() if self._gathered is None else self._gathered
-            if not gathered and len(puts) < _FEW:  # there is nothing to gain
+            if not self._load() and len(puts) < _FEW:  # there is nothing to gain
                 self._store.write(puts, sync)
                 return
             small = dict(puts)
