@@ -62,7 +62,7 @@ static sc_status versions_raise(const sc_append *to, const sc_blocks *blocks, co
 sc_status sc_blocks_append(const sc_points *points, const sc_blocks *blocks, const uint8_t *in, int64_t write_time,
                            const sc_rows *rows, const sc_append *to, size_t *at)
 {
-    adding a = {rows, to->scratch, to->log, to->out, to->room, 0, 0};
+    adding a = {rows, to->scratch, to->log, to->out, to->room, ROWS_HEAD, 0, 0};
     size_t frames_end = 0;
     sc_status status = rows_read(rows, to->log, to->scratch, to->recent, at);
     if (status != SC_OK)

@@ -80,6 +80,22 @@ static inline bool slice_ok(uint64_t start, uint64_t end, size_t len)
     return start <= end && end <= len;
 }
 
+/* For tables: who does not know the seed cannot choose bytes with the same. Each half of a word has a factor of its own: with
+ * a known one, two words can be told that most seeds give the same. */
+static inline size_t bytes_hash(uint64_t seed, const uint8_t *in, size_t size)
+{
+    const uint64_t low = seed | 1, high = (seed ^ seed >> 29) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    uint64_t hash = seed, word;
+    for (size_t left = size; left > 0; left -= left < sizeof word ? left : sizeof word) {
+        word = left;
+        memcpy(&word, in + size - left, left < sizeof word ? left : sizeof word);
+        hash ^= word;
+        hash = (hash & UINT32_MAX) * low + (hash >> 32) * high;
+        hash ^= hash >> 32;
+    }
+    return (size_t)(hash ^ hash >> 32);
+}
+
 /* Clocks in order of time: first boot, then ms. */
 static inline bool clock_less(uint64_t boot_a, uint64_t ms_a, uint64_t boot_b, uint64_t ms_b)
 {

@@ -113,7 +113,7 @@ sc_status sc_point_add(int64_t write_time, int64_t t, int clocked, uint64_t boot
     ms = point.ms;
     uint8_t clocks = point.clocked != 0;
     summary s = {write_time, t, t, 1, clocks, clocks, boot, ms, boot, ms, boot, ms, made + size - data_len, data_len};
-    adding a = {&rows, &row, log, puts, room - size, 0, 0};
+    adding a = {&rows, &row, log, puts, room - size, 0, 0, 0};
     status = rows_begin(&a);
     if (status == SC_OK)
         status = rows_add(&a, 0, made, block, size, &s, change, &deferred);
@@ -121,7 +121,6 @@ sc_status sc_point_add(int64_t write_time, int64_t t, int clocked, uint64_t boot
         status = rows_end(&a, &size);
     if (status != SC_OK)
         return status;
-    wide_put(puts, 0xdd, a.items - 1); /* the record stands by itself */
     puts[size] = deferred;
     *at = (size_t)(puts - out) + size + 1;
     return SC_OK;

@@ -370,18 +370,6 @@ static bool plain(const uint8_t *in, size_t end, size_t i, report *r)
 
 /* ---- the columns ---- */
 
-static uint64_t mix(uint64_t hash, const uint8_t *in, size_t size)
-{
-    uint64_t word;
-    for (size_t left = size; left > 0; left -= left < sizeof word ? left : sizeof word) {
-        word = left;
-        memcpy(&word, in + size - left, left < sizeof word ? left : sizeof word);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
-    }
-    return hash;
-}
-
 static size_t nil_put(uint8_t *out)
 {
     out[0] = 0xc0;
@@ -421,8 +409,7 @@ static uint32_t number_of(const uint8_t *in, const report *r, sc_reports *report
 {
     uint8_t *name = reports->name_data + reports->name_len;
     size_t size = name_put(name, in, r);
-    uint64_t hash = mix(seed, name, size);
-    size_t i = (size_t)(hash ^ hash >> 32) & mask;
+    size_t i = bytes_hash(seed, name, size) & mask;
     for (; table[i] != 0; i = (i + 1) & mask) {
         uint32_t k = table[i] - 1;
         if (memcmp(reports->name_data + reports->name_starts[k], name, size) == 0) /* the head has the size */

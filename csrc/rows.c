@@ -331,7 +331,7 @@ static void puts_put(uint8_t *out, size_t *at, const sc_rows *rows, size_t r, sc
 size_t sc_rows_size(const sc_rows *rows, const uint64_t *starts, const uint64_t *ends, const uint32_t *row_of,
                     size_t count, size_t texts)
 {
-    uint64_t size = ARRAY_HEAD + rows->count * (STRING_HEAD + RECORD) + texts;
+    uint64_t size = ROWS_HEAD + ARRAY_HEAD + rows->count * (STRING_HEAD + RECORD) + texts;
     for (size_t r = 0; r < rows->count; r++)
         size += rows->record_ends[r] - rows->record_starts[r];
     for (size_t i = 0; i < count; i++) {
@@ -369,9 +369,9 @@ sc_status rows_read(const sc_rows *rows, uint32_t log, sc_row *scratch, uint64_t
 
 sc_status rows_begin(adding *a)
 {
-    a->size = ARRAY_HEAD;
-    a->items = a->rows->count;
-    return a->room < ARRAY_HEAD ? SC_ROOM : SC_OK;
+    a->size = a->head + ARRAY_HEAD;
+    a->items = 0;
+    return a->room < a->size ? SC_ROOM : SC_OK;
 }
 
 sc_status rows_add(adding *a, size_t r, const uint8_t *in, uint64_t start, uint64_t end, const summary *s,
@@ -395,6 +395,9 @@ sc_status rows_add(adding *a, size_t r, const uint8_t *in, uint64_t start, uint6
 
 sc_status rows_end(adding *a, size_t *at)
 {
+    wide_put(a->out + a->head, 0xdd, a->items);
+    if (a->head > 0)
+        wide_put(a->out + wide_put(a->out, 0xdd, 1 + a->rows->count), 0xc6, a->size - a->head);
     for (*at = 0; *at < a->rows->count; (*at)++) {
         const sc_row *row = &a->scratch[*at];
         uint8_t record[RECORD];
@@ -406,9 +409,6 @@ sc_status rows_end(adding *a, size_t *at)
         copy_slice(a->out + a->size + head, row->data, 0, row->data_len);
         a->size += head + row->data_len;
     }
-    size_t head = 0;
-    a->out[head++] = 0xdd;
-    number_put(a->out, &head, a->items, 4);
     *at = a->size;
     return SC_OK;
 }
@@ -439,7 +439,7 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
                       size_t count, uint32_t log, sc_row *scratch, uint64_t *recent, uint8_t *deferred, uint8_t *out,
                       size_t room, size_t *at)
 {
-    adding a = {rows, scratch, log, out, room, 0, 0};
+    adding a = {rows, scratch, log, out, room, ROWS_HEAD, 0, 0};
     sc_status status = rows_read(rows, log, scratch, recent, at);
     if (status == SC_OK)
         status = rows_begin(&a);

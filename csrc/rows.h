@@ -20,9 +20,11 @@ typedef struct adding {
     sc_row *scratch; /* of rows_read */
     uint32_t log;
     uint8_t *out;
-    size_t room, size;
-    uint64_t items; /* of the array at out */
+    size_t room, head; /* head: ROWS_HEAD, for an array around puts and records; 0: the puts come first */
+    size_t size, items;
 } adding;
+
+#define ROWS_HEAD 10
 
 /* Reads the rows' records; log is to be one of the logs. */
 sc_status rows_read(const sc_rows *rows, uint32_t log, sc_row *scratch, uint64_t *recent, size_t *at);

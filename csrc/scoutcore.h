@@ -77,6 +77,8 @@ typedef enum sc_status {
 #define SC_MAX_TEXTS 262144           /* bytes; the most that the texts of a block of codec 1 may come to */
 #define SC_CLOCK_RANGE 3600000        /* ms that an entry of the clock index spans at most */
 #define SC_RECENT 512                 /* the most readings that a row's record keeps */
+#define SC_GROUP_SPAN 900000000       /* microseconds from the first block of a group to the last, at most */
+#define SC_GROUP_BYTES 16384          /* of the values in a group, at most */
 
 /* ---- varint.c: unsigned LEB128, at most 10 bytes, as npm varint; zigzag as protobuf sint64 ---- */
 
@@ -348,7 +350,7 @@ typedef struct sc_rows {
 
 /* Adds the blocks in[starts[i]..ends[i]], whose summaries are s, of the changes changes[i] of log (its number), to the
  * rows row_of[i]; versions, not null for a log of our own: the rows' versions behind each. out: a msgpack array of byte
- * strings: key and value of what is to be put, then the rows' new records. deferred[i]: 1 for a block that may hold a
+ * strings: what is to be put, as puts.c reads it, then the rows' new records. deferred[i]: 1 for a block that may hold a
  * reading that was heard before, or is out of the ordinary: it counts in its row's receptions, span, greatest clock and
  * recent readings, and nothing else is done; 2 for one that begins before rows->newest or its row's floor: nothing is done;
  * else 0. A row keeps its recent readings from its first deferred block on. scratch: room for rows->count; recent: for
@@ -361,6 +363,29 @@ sc_status sc_rows_add(const sc_rows *rows, const uint8_t *in, size_t len, const 
                       const sc_summaries *s, const uint32_t *row_of, const uint32_t *changes, const uint32_t *versions,
                       size_t count, uint32_t log, sc_row *scratch, uint64_t *recent, uint8_t *deferred, uint8_t *out,
                       size_t room, size_t *at);
+
+/* ---- puts.c: what several batches put, brought together by row ----
+ *
+ * Puts are msgpack arrays of byte strings, key and value in turn; all their heads have 5 bytes. in is below 4 GiB.
+ *   group: "h" row 00 [place of the first, 16] "g" = 02 [span, 8] multibuffer of [place, 16] and value of each block: the
+ *     place is what follows row 00 in its key; no block begins more than span microseconds behind the first */
+
+typedef struct sc_put {
+    size_t key, key_len, value, value_len;
+    uint32_t next, last; /* of the same row */
+} sc_put;
+
+/* How many puts there are in arrays that stand one behind another and are all of in, or in front of what is wrong. */
+size_t sc_puts_count(const uint8_t *in, size_t len);
+
+/* Writes one array of the puts of such arrays, where no key is twice. Blocks of a row are next to one another and in order,
+ * the rows as they first appear, and those that fit into a group become one; the rest follows as it stood. puts, order:
+ * scratch for as many as there are; table: of a power of two, at least twice as many; seed: as of sc_reports_scan. room:
+ * len and 16 bytes for each put and 5 are enough.
+ * *at: bytes written; or where the item begins that is wrong: SC_TRUNCATED, SC_WIRE_TYPE (also the key of a block that is
+ * too short, and an array with a key but no value); SC_ROOM: the items written. */
+sc_status sc_puts_group(const uint8_t *in, size_t len, uint64_t seed, sc_put *puts, uint32_t *order, uint32_t *table,
+                        size_t table_size, uint8_t *out, size_t room, size_t *at);
 
 /* Reads the array that is all of in, of arrays that begin with the byte strings key, suffix and record, into rows, all but
  * uuids, logs and newest; what follows in an array, but another array, is passed over. columns: room for six times

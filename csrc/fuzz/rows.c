@@ -1,4 +1,4 @@
-/* Rows: suffixes, records and blocks of the input. What comes out is a list of as many strings as were counted. */
+/* Rows: suffixes, records and blocks of the input. What comes out is a list of puts and records, and as many puts as were counted. */
 #include "point_columns.h"
 
 static const uint8_t *take_bytes(input *in, size_t size)
@@ -61,13 +61,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         REQUIRE(at <= rows.count + count);
         return free_all();
     }
-    size_t least = rows.count, most = rows.count, end = at;
+    size_t least = 0, most = 0, end = at, puts_len = 0, head = 10;
     for (size_t i = 0; i < count; i++) {
         least += deferred[i] ? 0 : s.clocks[i] ? 4 : 2;
         most += deferred[i] ? 0 : s.clocks[i] ? 10 : 2;
     }
-    size_t items = sc_msgpack_count(out, end);
-    REQUIRE(end <= room && least <= items && items <= most);
+    REQUIRE(end <= room && sc_msgpack_count(out, end) == 1 + rows.count);
+    for (size_t i = 6; i < head; i++)
+        puts_len = puts_len << 8 | out[i];
+    REQUIRE(puts_len <= end - head && out[head] == 0xdd);
+    size_t items = sc_msgpack_count(out + head, puts_len);
+    REQUIRE(least <= items && items <= most);
+    REQUIRE(sc_puts_count(out + head, puts_len) == items / 2);
     for (size_t less = 0; less < end; less += 1 + less / 8) /* a block may need less than is asked for */
         REQUIRE(sc_rows_add(&rows, blocks, in.len, starts, ends, &s, row_of, changes, versions, count, kinds >> 6,
                             scratch, recent, deferred, room_for(less), less, &at) == SC_ROOM);

@@ -48,6 +48,7 @@ void test_msgpack(void);
 void test_append(void);
 void test_point(void);
 void test_rows(void);
+void test_puts(void);
 void test_recent(void);
 void test_numbers(void);
 

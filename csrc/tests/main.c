@@ -132,7 +132,7 @@ int main(void)
 {
     void (*const tests[])(void) = {test_varint,  test_multibuffer, test_frame,   test_change, test_block,
                                    test_changes, test_reports,     test_msgpack, test_append, test_point,
-                                   test_rows,    test_recent,      test_numbers};
+                                   test_rows,    test_puts,        test_recent,  test_numbers};
     for (size_t i = 0; i < COUNT(tests); i++) {
         tests[i]();
         while (kept_count > 0) {

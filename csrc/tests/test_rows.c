@@ -3,6 +3,7 @@
 #include "../block.h"
 
 #define RECORD (3 + 9 * 18 + 3 + 51 + SC_RECENT * 7 + 5) /* the most of a record beside its data */
+#define HEAD   (5 + 5) /* of the array of puts and records, and of the puts in it */
 #define BIAS   (UINT64_C(1) << 63)
 #define LOGS   "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb"
 
@@ -111,8 +112,8 @@ static void gives(const char *what, bytes block, bytes before, const uint32_t *v
     added made = add(block, before, versions, SIZE_MAX);
     EQUAL(made.status, SC_OK);
     EQUAL(made.deferred, deferred);
-    size_t items = 1 + (puts.len == 0 ? 0 : block.len < 10 ? 2 : 4);
-    SAME(made.out.data, made.out.len, list(items, join(puts, string(packed(after)))));
+    size_t items = puts.len == 0 ? 0 : block.len < 10 ? 2 : 4;
+    SAME(made.out.data, made.out.len, list(2, join(string(list(items, puts)), string(packed(after)))));
 }
 
 static bytes history(uint64_t first_t, bytes block)
@@ -263,14 +264,15 @@ static void takes(const char *what, bytes block, bytes before, uint8_t deferred,
     added made = add(block, before, NULL, SIZE_MAX);
     EQUAL(made.status, SC_OK);
     EQUAL(made.deferred, deferred);
-    SAME(made.out.data, 5, join(hex("dd"), number(items + 1, 4)));
+    SAME(made.out.data, 5, hex("dd 00 00 00 02"));
+    SAME(made.out.data + HEAD, 5, list(items, (bytes){NULL, 0}));
 }
 
 /* Whether the block's value begins so: with what it hides. */
 static void hides(bytes block, const char *want)
 {
     bytes head = hex(want), got = add(block, (bytes){NULL, 0}, NULL, SIZE_MAX).out;
-    size_t value = 5 + 5 + 5 + 16 + 5; /* behind the array's head, the key and the head of the value */
+    size_t value = HEAD + 5 + 5 + 5 + 16 + 5; /* behind the heads of both arrays, the key and the head of the value */
     CHECK(got.len > value + head.len);
     SAME(got.data + value, head.len, head);
 }
@@ -390,14 +392,14 @@ static void wrong(void)
     uint64_t recent[SC_RECENT];
     uint8_t deferred, out[300];
     size_t at = 99;
-    EQUAL(sc_rows_size(&rows, &start, &end, &row_of, 1, 0), 5 + 5 + RECORD);
+    EQUAL(sc_rows_size(&rows, &start, &end, &row_of, 1, 0), HEAD + 5 + 5 + RECORD);
     EQUAL(sc_rows_add(&rows, plain.data, plain.len, &start, &end, &s, &row_of, &change, NULL, 1, 1, &scratch, recent, &deferred,
                       out, 300, &at),
           SC_BOUNDS);
     EQUAL(at, 0);
     EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 2, &scratch, recent, &deferred, out, 300, &at),
           SC_BOUNDS);
-    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 4, &at),
+    EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, HEAD + 4, &at),
           SC_ROOM);
     about("a slice of the block, or of its last text, outside");
     uint64_t first_text = 0, last_text = 0, past = plain.len + 1, back[] = {1, 0};
@@ -418,7 +420,7 @@ static void wrong(void)
               SC_BOUNDS);
         EQUAL(at, 0);
     }
-    EQUAL(sc_rows_size(&rows, &back[0], &back[1], &row_of, 1, 0), 5 + 5 + RECORD);
+    EQUAL(sc_rows_size(&rows, &back[0], &back[1], &row_of, 1, 0), HEAD + 5 + 5 + RECORD);
     rows.suffix_ends = beyond;
     EQUAL(sc_rows_add(&rows, NULL, 0, NULL, NULL, &s, NULL, NULL, NULL, 0, 1, &scratch, recent, &deferred, out, 300, &at),
           SC_RECORD);

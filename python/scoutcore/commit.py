@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from scoutcore import keys
+from scoutcore.codec.puts import unpack_puts
+
 if TYPE_CHECKING:
     from scoutcore.store import Store
 
@@ -22,8 +25,13 @@ class Commit(msgspec.Struct, eq=False, gc=False):
     """Per row, the entries of the clock index made in this commit: boot, first ms, last ms, block key."""
     hidden_entries: dict[bytes, list[tuple[int, int, int, bytes]]] = {}
     """The same, of blocks in which all is hidden."""
+    packed: list[bytes] = []
+    """Further puts, new blocks and their entries in the clock index, as the codec packs them; ``puts`` come later."""
     blocks: list[list[bytes]] = []
     """Key and value, in turn, of blocks and their entries that are not among ``clock_entries`` yet."""
+    _unpacked: dict[bytes, bytes] = {}
+    _read: int = 0
+    """How many of ``packed`` are among those."""
     log_bytes: int = 0
     """Frames appended to logs."""
     grown: dict[bytes, int] = {}
@@ -46,8 +54,25 @@ class Commit(msgspec.Struct, eq=False, gc=False):
             puts[key] = next(rest)
         self.blocks.append(items)
 
+    def unpack(self) -> dict[bytes, bytes]:
+        """What is ``packed``, by key."""
+        while self._read < len(self.packed):
+            items = unpack_puts(self.packed[self._read])
+            rest = iter(items)
+            self._unpacked.update(zip(rest, rest, strict=True))
+            self.blocks.append(items)
+            self._read += 1
+        return self._unpacked
+
     def get(self, key: bytes) -> bytes | None:
         """The value as it will be after the commit."""
         if key in self.puts:
             return self.puts[key]
+        if self.packed and key.startswith(keys.BLOCKS) and (value := self.unpack().get(key)) is not None:
+            return value
         return self._store.get(key)
+
+    def write(self, sync: bool) -> None:
+        """Put all of it into the store; raises as :meth:`Store.write`."""
+        store: Any = self._store
+        store.write(self.puts, sync, self.packed)

@@ -325,7 +325,7 @@ class Database:
                 except (Error, TypeError) as problem:
                     entry.error = problem
             if commit.puts:
-                self._store.write(commit.puts, self._sync)
+                commit.write(self._sync)
         except BaseException as problem:
             ours = isinstance(problem, Error)
             for entry in entries:

@@ -152,8 +152,8 @@ class Expiry:
         rank: Rank | None = None
         last = b""
         stored = self._store.scan(*keys.history_range(row.suffix, floor - row.span, INT64_MAX + 1))
-        pending = (item for item in list(commit.puts.items()) if item[0].startswith(row.history_key))
-        for key, value in chain(stored, pending):
+        pending = [key for key in chain(commit.unpack(), commit.puts) if key.startswith(row.history_key)]
+        for key in chain((key for key, _ in stored), pending):
             value = changed.get(key)
             if value is None:
                 continue

@@ -108,7 +108,7 @@ def _move(store: Store, logs: Logs, log: Log, directory: Path | None, change: in
     if other is None:
         commit = Commit(store)
         other = logs.add(commit, rest, change - 1, change - 1)
-        store.write(commit.puts, sync=False)
+        commit.write(sync=False)
     parting = _parting(logs, log, other, directory, change)
     if parting <= min(log.head, other.head):
         ours, theirs = (_frame(logs, one, directory, parting) for one in (log, other))
@@ -147,7 +147,7 @@ def _append(store: Store, logs: Logs, log: Log, other: Log, directory: Path | No
                 if not logs.fits(other, part):
                     raise CorruptError("a change of a log that went two ways imitates the keyframe of its rest", 0)
                 logs.append(commit, other, subset, part, count)
-            store.write(commit.puts, sync=False)
+            commit.write(sync=False)
     finally:
         cursor.close()
 

@@ -140,6 +140,10 @@ DELETED: Final = b"d"
 VIEW: Final = b"v"
 HISTORY: Final = b"h"
 CLOCK: Final = b"i"
+BLOCKS: Final = (HISTORY, CLOCK)
+"""The sections of what may be put packed: blocks, and their entries in the clock index."""
+GROUPED: Final = b"g"
+"""By row, how far the blocks of a group are apart at most: see :mod:`scoutcore.store.grouped`."""
 
 
 def after(prefix: bytes) -> bytes:

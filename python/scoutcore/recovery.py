@@ -28,6 +28,7 @@ from scoutcore.retention import APPLIED, Retention
 from scoutcore.rows import Rows
 from scoutcore.source import changes_of
 from scoutcore.store import Store
+from scoutcore.store.grouped import GroupedStore
 from scoutcore.store.journal import JournaledStore
 from scoutcore.store.leveldb import DamagedError, LevelDBStore, create
 from scoutcore.views import Views
@@ -57,7 +58,7 @@ def open_store(directory: Directory) -> tuple[Store, list[str]]:
     _refuse_to_begin_anew(directory)
     try:
         leveldb = LevelDBStore(directory.leveldb) if directory.leveldb.exists() else create(directory.leveldb)
-        store = JournaledStore(leveldb, DIRECT)
+        store = layered(leveldb)
         try:
             begun = store.get(_MENDING)
             restored = _restore_rules(store, directory)
@@ -76,13 +77,18 @@ def open_store(directory: Directory) -> tuple[Store, list[str]]:
         messages = [str(problem)]
     if messages:
         messages[0] += f"; what there was is kept in {_keep_copy(directory.leveldb)}"
-    store = JournaledStore(_open_damaged(directory.leveldb), DIRECT)
+    store = layered(_open_damaged(directory.leveldb))
     try:
         forks.resume(store, directory.identity, directory.changes)
         messages = _mend(store, directory, messages + _restore_rules(store, directory))
     finally:
         store.close()
-    return JournaledStore(LevelDBStore(directory.leveldb), DIRECT), _said(directory, messages)
+    return layered(LevelDBStore(directory.leveldb)), _said(directory, messages)
+
+
+def layered(store: Store) -> Store:
+    """*store* behind what puts blocks into groups and gathers what is small."""
+    return JournaledStore(GroupedStore(store), DIRECT)
 
 
 def _restore_rules(store: Store, directory: Directory) -> list[str]:
@@ -246,7 +252,7 @@ def build(
         for columns in source(log):
             commit = Commit(store)
             applier.apply(commit, log, columns)
-            store.write(commit.puts, sync=False)
+            commit.write(sync=False)
             rows.trim()
 
 
@@ -294,7 +300,7 @@ def _adopt_log(store: Store, logs: Logs, log: Log, files: list[Path], retention:
                 frames, _ = codec.encode_changes(part)
                 logs.append(commit, log, subset, frames, len(part.change))
                 applier.apply(commit, log, part)
-            store.write(commit.puts, sync=False)
+            commit.write(sync=False)
 
 
 def _clear(store: Store, section: bytes) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 import plyvel
 
 from scoutcore import keys, multibuffer
+from scoutcore.codec.puts import Puts
 from scoutcore.errors import CodecError, StorageError
 from scoutcore.store import journal
 from scoutcore.store.repair import repair
@@ -61,9 +62,9 @@ def main(path: str, how: str) -> None:
     out.flush()
 
 
-def _gathered(db: plyvel.DB) -> journal.Puts:
+def _gathered(db: plyvel.DB) -> Puts:
     """What entries of the journal have, up to the first that cannot be read; those that are none are left out."""
-    gathered: journal.Puts = {}
+    gathered: Puts = {}
     with suppress(plyvel.Error):
         for _, entry in db.iterator(prefix=journal.PREFIX, verify_checksums=True):
             with suppress(StorageError):

@@ -19,6 +19,7 @@ from scoutcore.clock import SET_CLOCK
 from scoutcore.codec import recent
 from scoutcore.codec.columns import AddedBlocks, Buffer, UInts, load_record, offsets_of
 from scoutcore.codec.constants import CLOCK_RANGE, UINT64_MAX
+from scoutcore.codec.puts import NO_PUTS
 from scoutcore.commit import Commit
 from scoutcore.expiry import Expiry
 from scoutcore.log import Log, Logs
@@ -115,7 +116,8 @@ class Views:
         puts = commit.puts
         for row, record in zip(rows, added.records, strict=True):
             row.record = puts[row.view_key] = record
-        commit.put_blocks(added.puts)
+        if added.puts != NO_PUTS:
+            commit.packed.append(added.puts)
         if late:
             slices = (array("Q", [column[index] for index in late]) for column in (starts, ends))
             for index, *about in zip(late, *codec.summarize_blocks(data, *slices), strict=True):
@@ -451,6 +453,7 @@ class Views:
 
 def _entries(commit: Commit) -> dict[bytes, list[tuple[int, int, int, bytes]]]:
     """``commit.clock_entries``, with those of the blocks put at last."""
+    commit.unpack()
     for puts in commit.blocks:
         items = iter(puts)
         for key, value in zip(items, items, strict=True):

@@ -10,6 +10,7 @@ import pytest
 
 from scoutcore.codec.columns import AddedBlocks, AppendedBlocks, CodecRow
 from scoutcore.codec.constants import INT64_MIN, MAX_BLOCK_POINTS, UINT32_MAX
+from scoutcore.codec.puts import NO_PUTS
 from tests.codec.helpers import codec_rows, failure, point_columns
 
 LOGS = b"a" * 16 + b"b" * 16
@@ -71,7 +72,7 @@ def test_a_series_of_several_blocks(codec: ModuleType) -> None:
 
 
 def test_nothing(codec: ModuleType) -> None:
-    none = AddedBlocks([], [], b"")
+    none = AddedBlocks(NO_PUTS, [], b"")
     made = codec.append_blocks(point_columns([]), array("I"), 0, [], LOGS, 0, 0, 1, 1)
     assert made == AppendedBlocks(b"", array("I"), array("Q"), array("Q"), none)
 

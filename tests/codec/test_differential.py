@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutcore.codec import numbers as numbers_of
-from scoutcore.codec import reference
+from scoutcore.codec import puts, reference
 from scoutcore.codec.columns import ChangeColumns, Frames, offsets_of
 from scoutcore.codec.constants import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX
 from tests.codec.helpers import (
@@ -211,6 +212,28 @@ def test_blocks_appended(same, batch, write_time, rows, log, newest, first, limi
     same("append_blocks", points, series, write_time, codec_rows(rows), logs, log, newest, first, limit)
 
 
+moments = st.integers(0, 4).map(lambda number: number * puts.GROUP_SPAN // 2) | uint64
+block_keys = st.builds(
+    lambda row, time, place: b"h" + row + time.to_bytes(8, "big") + place,
+    st.sampled_from([b"a\0", b"b\0", b"ab\0", b"\0", b"a"]),
+    st.tuples(moments, st.integers(-1, 1)).map(lambda pair: min(max(sum(pair), 0), UINT64_MAX)),
+    st.sampled_from([bytes(8), b"\0" * 7 + b"\1", b"\1" + bytes(7)]),
+)
+keys = block_keys | st.sampled_from([b"", b"i", b"irow", b"g", b"j"]) | st.binary(max_size=20)
+long_values = st.integers(0, 40_000).map(bytes) | st.sampled_from([110, 111, 112, 4096, 16_368]).map(bytes)
+
+
+def packed_puts(values: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    """Arrays of puts, one behind another, with few rows."""
+    pairs = st.lists(st.tuples(keys, values), max_size=12)
+    return st.lists(pairs.map(lambda found: puts.pack_puts([*chain.from_iterable(found)])), max_size=4).map(b"".join)
+
+
+@given(all_bytes(packed_puts(st.binary(max_size=3))) | packed_puts(contents | long_values))
+def test_puts_in_groups(native, data):
+    assert outcome(native.group_puts, data) == outcome(puts.group_puts, data)
+
+
 @given(blocks(), columns, columns)
 def test_blocks_of_any_bounds(same, data, starts, ends):
     count = min(len(starts), len(ends))
@@ -266,7 +289,7 @@ CORPUS = sorted((Path(__file__).parents[2] / "csrc" / "fuzz" / "corpus").glob("*
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_the_fuzzers_corpus(same, path):
+def test_the_fuzzers_corpus(same, native, path):
     # The targets take the first bytes for something else than data.
     for start in range(4):
         data = path.read_bytes()[start:]
@@ -279,3 +302,4 @@ def test_the_fuzzers_corpus(same, path):
         same("summarize_blocks", data, array("Q", [0]), array("Q", [len(data)]))
         same("find_interval", data, UUID)
         same("walk_intervals", MARKER + frame(1, data), UUID)
+        assert outcome(native.group_puts, data) == outcome(puts.group_puts, data)

@@ -9,6 +9,7 @@ import pytest
 
 import scoutcore
 from scoutcore.database import Database
+from scoutcore.store import journal
 from scoutcore.store.memory import MemoryStore
 
 KEY = "the key of the first troop of a test"
@@ -33,3 +34,11 @@ def disk(path: Path) -> Iterator[Database]:
     with scoutcore.open(path, pack=False) as db:
         db.troops.create(key=KEY, name="first")
         yield db
+
+
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limits of the journal that users have."""
+    monkeypatch.setattr(journal, "_FEW", 16)
+    monkeypatch.setattr(journal, "_KEYS", 16_384)
+    monkeypatch.setattr(journal, "_UNSAFE", 8)

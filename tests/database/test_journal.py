@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 import scoutcore
 from scoutcore import multibuffer
+from scoutcore.codec.puts import all_puts
 from scoutcore.errors import ClosedError, StorageError
 from scoutcore.salvage import main, salvage
 from scoutcore.store import Store, journal
@@ -37,11 +38,11 @@ class Failing(MemoryStore):
 
     fails: str | None = None
 
-    def write(self, puts: Any, sync: bool) -> None:
+    def write(self, puts: Any, sync: bool, packed: Any = ()) -> None:
         fails, self.fails = self.fails, None
         if fails == "before":
             raise StorageError("before")
-        super().write(puts, sync)
+        super().write(puts, sync, packed)
         if fails == "behind":
             raise StorageError("behind")
 
@@ -117,14 +118,6 @@ class Twins(RuleBasedStateMachine):
 
 TestTwins = Twins.TestCase
 TestTwins.settings = settings(max_examples=2 * settings.default.max_examples, stateful_step_count=30)
-
-
-@pytest.fixture
-def usual(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limits that users have."""
-    monkeypatch.setattr(journal, "_FEW", 16)
-    monkeypatch.setattr(journal, "_KEYS", 16_384)
-    monkeypatch.setattr(journal, "_UNSAFE", 8)
 
 
 @pytest.fixture
@@ -256,9 +249,9 @@ class TwoLogs(MemoryStore):
         self.current = 0
         self.safe = [0, 0]
 
-    def write(self, puts: Any, sync: bool) -> None:
-        super().write(puts, sync)
-        self.logs[self.current].append(puts)
+    def write(self, puts: Any, sync: bool, packed: Any = ()) -> None:
+        super().write(puts, sync, packed)
+        self.logs[self.current].append(all_puts(puts, packed))
         if sync:
             self.safe[self.current] = len(self.logs[self.current])
 
@@ -391,8 +384,8 @@ def test_readers_see_writes_whole(usual: None, tmp_path: Path, monkeypatch: pyte
     store.write(batch(0), sync=False)
     real, done = leveldb.write, threading.Event()
 
-    def write(puts: Any, sync: bool) -> None:
-        real(puts, sync)
+    def write(puts: Any, sync: bool, packed: Any = ()) -> None:
+        real(puts, sync, packed)
         if b"fails" in puts:
             raise StorageError("behind")
 
@@ -450,8 +443,8 @@ def test_what_was_read_once_is_not_older_when_it_is_read_again(
         threading.Timer(0.2, go_on.set).start()
         return get(key)
 
-    def slow_write(puts: Any, sync: bool) -> None:
-        write(puts, sync)
+    def slow_write(puts: Any, sync: bool, packed: Any = ()) -> None:
+        write(puts, sync, packed)
         there.set()
         assert go_on.wait(60)
 
@@ -471,7 +464,7 @@ def killed(usual: None, tmp_path: Path) -> Path:
         db.ingest([{"troop": 1, "scout": scout, "report": "temp", "data": scout} for scout in range(50)] * 2)
         store = db._store
         assert isinstance(store, JournaledStore)
-        assert len(store._gathered or ()) > 100
+        assert store._load().count > 100
         copy = tmp_path / "copy"
         shutil.copytree(path / "db", copy)
     shutil.rmtree(path / "db")

@@ -300,9 +300,9 @@ def test_a_record_that_failed_may_have_come_through(
         fill(db, 1)
         write = db._store.write
 
-        def fail(puts: Any, sync: bool) -> None:
+        def fail(puts: Any, sync: bool, packed: Any = ()) -> None:
             if came_through:
-                write(puts, sync)
+                write(puts, sync, packed)
             raise StorageError("who knows")
 
         with monkeypatch.context() as patch:

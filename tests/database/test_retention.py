@@ -386,11 +386,11 @@ def test_a_large_row_expires_step_by_step_and_goes_on_after_an_interruption(
         """Expire with so many writes; the largest, and how many there were."""
         sizes: list[int] = []
 
-        def write(self: JournaledStore, puts: dict[bytes, Any], sync: bool) -> None:
+        def write(self: JournaledStore, puts: dict[bytes, Any], sync: bool, packed: Any = ()) -> None:
             if len(sizes) == writes:
                 raise Interrupted
             sizes.append(len(puts))
-            real(self, puts, sync)
+            real(self, puts, sync, packed)
 
         with monkeypatch.context() as patch, scoutcore.open(trial, pack=False) as db:
             real = JournaledStore.write

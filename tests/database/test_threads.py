@@ -139,10 +139,10 @@ def test_callers_share_commits(disk: Database, monkeypatch: pytest.MonkeyPatch) 
     commits = []
     write = disk._store.write
 
-    def slow(puts: Any, sync: bool) -> None:
+    def slow(puts: Any, sync: bool, packed: Any = ()) -> None:
         commits.append(len(puts))
         threading.Event().wait(0.02)
-        write(puts, sync)
+        write(puts, sync, packed)
 
     monkeypatch.setattr(disk._store, "write", slow)
     at_once(lambda number: [disk.report(1, number, "temp", n) for n in range(10)])

@@ -14,6 +14,7 @@ import pytest
 import scoutcore
 from scoutcore.database import Database
 from scoutcore.errors import InvalidError, StorageError
+from scoutcore.store.grouped import GroupedStore
 from scoutcore.store.journal import JournaledStore
 from scoutcore.store.leveldb import LevelDBStore
 from scoutcore.watch import Synced
@@ -26,7 +27,8 @@ from tests.waiting import wait_until
 
 def break_next_write(db: Database) -> None:
     assert isinstance(db._store, JournaledStore)
-    leveldb = db._store._store
+    assert isinstance(db._store._store, GroupedStore)
+    leveldb = db._store._store._store
     assert isinstance(leveldb, LevelDBStore)
     test_store.break_next_write(leveldb)
 
@@ -124,13 +126,13 @@ def test_those_who_share_the_commit_all_hear_of_it(disk: Database, monkeypatch: 
         except StorageError as problem:
             failures.append((number, str(problem)))
 
-    def slow(puts: Any, sync: bool) -> None:
+    def slow(puts: Any, sync: bool, packed: Any = ()) -> None:
         monkeypatch.setattr(store, "write", fail)
         begun.set()
         waiting.wait(60)
-        write(puts, sync)
+        write(puts, sync, packed)
 
-    def fail(puts: Any, sync: bool) -> None:
+    def fail(puts: Any, sync: bool, packed: Any = ()) -> None:
         monkeypatch.setattr(store, "write", write)
         raise StorageError("the disk is gone")
 
@@ -156,8 +158,8 @@ def test_a_commit_that_is_interrupted(disk: Database, monkeypatch: pytest.Monkey
     """Ctrl-C may come behind the write: then it is there, and memory agrees."""
     write = disk._store.write
 
-    def interrupted(puts: Any, sync: bool) -> None:
-        write(puts, sync)
+    def interrupted(puts: Any, sync: bool, packed: Any = ()) -> None:
+        write(puts, sync, packed)
         monkeypatch.undo()
         raise KeyboardInterrupt
 

@@ -14,8 +14,7 @@ from scoutcore import changes, codec
 from scoutcore.codec import cut
 from scoutcore.database import Database
 from scoutcore.directory import Directory
-from scoutcore.recovery import DIRECT, open_store
-from scoutcore.store.journal import JournaledStore
+from scoutcore.recovery import layered, open_store
 from tests.database.logs import changes_of, content_of, files_of
 from tests.model import Content
 from tests.simulation.stores import PowerStore
@@ -81,7 +80,7 @@ class MemoryNode(Node):
 
     def _start(self, store: PowerStore) -> None:
         self.store = store
-        self.database = Database(JournaledStore(store, DIRECT), now=self.clock)
+        self.database = Database(layered(store), now=self.clock)
         store.published = self._published
 
     def _published(self) -> None:

@@ -33,6 +33,7 @@ backend: Final[str] = _choose(os.environ.get("SCOUTCORE_BACKEND", "auto"))
 if TYPE_CHECKING or backend == "python":
     from scoutcore.codec.columns import cut, cut_texts, gather_changes, join, list_changes
     from scoutcore.codec.numbers import block_numbers, number_texts, text_numbers
+    from scoutcore.codec.puts import group_puts
     from scoutcore.codec.reference import (
         add_blocks,
         add_point,
@@ -73,6 +74,7 @@ else:
         find_interval,
         find_marker,
         gather_changes,
+        group_puts,
         join,
         list_changes,
         number_texts,
@@ -106,6 +108,7 @@ __all__ = [
     "find_interval",
     "find_marker",
     "gather_changes",
+    "group_puts",
     "join",
     "list_changes",
     "number_texts",

@@ -262,8 +262,8 @@ class CodecRow(msgspec.Struct, array_like=True, eq=False, gc=False):
 class AddedBlocks(NamedTuple):
     """What blocks do to the views."""
 
-    puts: list[bytes]
-    """Key and value, in turn."""
+    puts: bytes
+    """What is to be put, as :func:`scoutcore.codec.puts.pack_puts` packs it."""
     records: list[bytes]
     """The new record of each row."""
     deferred: bytes

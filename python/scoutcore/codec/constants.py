@@ -39,6 +39,10 @@ MAX_HIDDEN: Final = 64
 """the most of its points that are hidden, where it is not deferred."""
 RECENT: Final = 512
 """The most readings that a row's record keeps."""
+GROUP_SPAN: Final = 900_000_000
+"""The longest time from the beginning of the first block of a group to that of the last, in µs."""
+GROUP_BYTES: Final = 16_384
+"""The most bytes of values in a group."""
 MAX_BLOCK_POINTS: Final = 512
 """The most points our writer puts into a block; a reader takes any number."""
 MAX_BLOCK: Final = MAX_FRAME - 512

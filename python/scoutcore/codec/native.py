@@ -453,7 +453,7 @@ def add_blocks(
     )
     del owned, last_texts, kept
     _check(status, at, encoding=status == Status.BOUNDS)
-    return _added(out, at[0], len(rows), _taken(deferred, count))
+    return _added(out, at[0], _taken(deferred, count))
 
 
 def _rows(rows: Sequence[CodecRow], uuids: bytes, newest: int) -> tuple[Any, Any, Any, Any]:
@@ -468,11 +468,20 @@ def _rows(rows: Sequence[CodecRow], uuids: bytes, newest: int) -> tuple[Any, Any
     return found, scratch, recent, (packed, columns, logs)
 
 
-def _added(out: Any, size: int, rows: int, deferred: bytes) -> AddedBlocks:
-    items = _decode_bytes(ffi.buffer(out, size))
-    records = items[len(items) - rows :]
-    del items[len(items) - rows :]
-    return AddedBlocks(items, records, deferred)
+def _added(out: Any, size: int, deferred: bytes) -> AddedBlocks:
+    puts, *records = _decode_bytes(ffi.buffer(out, size))
+    return AddedBlocks(puts, records, deferred)
+
+
+def group_puts(data: bytes) -> list[bytes]:
+    """See :func:`scoutcore.codec.puts.group_puts`."""
+    size = len(data)
+    count, at = lib.sc_puts_count(data, size), ffi.new("size_t *")
+    room = size + 16 * count + 5
+    puts, out = _new_uncleared("sc_put[]", count), _new_uncleared("uint8_t[]", room)
+    order, table = (_new_uncleared("uint32_t[]", items) for items in (count, 2 << count.bit_length()))
+    _check(lib.sc_puts_group(data, size, _SEED, puts, order, table, len(table), out, room, at), at)
+    return _decode_bytes(ffi.buffer(out, at[0]))
 
 
 def shared_readings(data: Buffer, starts: UInts, ends: UInts) -> bytes:
@@ -627,7 +636,7 @@ def append_blocks(
     _check(status, at, encoding=status != Status.RECORD)
     written = _taken(frames, ends[-1] if count else 0)
     del frames, places
-    return AppendedBlocks(written, row_of, starts, ends, _added(out, at[0], len(rows), _taken(deferred, count)))
+    return AppendedBlocks(written, row_of, starts, ends, _added(out, at[0], _taken(deferred, count)))
 
 
 _to_added = Decoder(tuple[bytes, int, list[bytes], bytes, int]).decode

@@ -60,6 +60,7 @@ from scoutcore.codec.constants import (
     UUID_BYTES,
 )
 from scoutcore.codec.numbers import Point
+from scoutcore.codec.puts import pack_puts, unpack_puts
 from scoutcore.codec.status import Status, error
 from scoutcore.codec.varint import get_varint, point_varint, put_varint, unzigzag, varint_size, zigzag
 from scoutcore.errors import InvalidError, TruncatedError
@@ -596,7 +597,7 @@ def add_blocks(
                 puts += [b"i" + key + Struct(">QQ").pack(clocks.boot, high) + place, Struct(">Q").pack(low) + biased]
         if versions is not None:
             row.own_log, row.own_count = log + 1, versions[index]
-    return AddedBlocks(puts, list(map(dump_record, records)), bytes(deferred))
+    return AddedBlocks(pack_puts(puts), list(map(dump_record, records)), bytes(deferred))
 
 
 def _load_records(rows: Sequence[CodecRow], uuids: bytes, log: int) -> list[Record]:
@@ -843,8 +844,8 @@ def add_point(
         data: JSON text, in UTF-8 as who accepted it has seen to.
 
     Returns:
-        the frame, and where its block begins, which ends with it; puts, record and whether it is deferred as of
-        :func:`add_blocks`.
+        the frame, and where its block begins, which ends with it; key and value of the puts in turn, record and
+        whether it is deferred as of :func:`add_blocks`.
 
     Raises:
         EncodeError, CorruptError, OverflowError: as there.
@@ -856,7 +857,7 @@ def add_point(
     if made is None:
         return None
     frame, _, starts, _, (puts, (record,), deferred) = made
-    return frame, starts[0], puts, record, deferred[0]
+    return frame, starts[0], unpack_puts(puts), record, deferred[0]
 
 
 def order_codes(codes: Sequence[int], limit: int) -> tuple[UInts, UInts] | None:

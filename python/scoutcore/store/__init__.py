@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -21,11 +21,15 @@ class Store(Protocol):
         *once*: they are large and not read again soon: nothing is put out of a cache for them.
         """
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
-        """Put all of *puts* (None deletes) or nothing; with *sync*, power-safe on return.
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:
+        """Put all of *puts* (None deletes) and *packed*, or nothing; with *sync*, power-safe on return.
+
+        Args:
+            packed: further puts, of keys that there are not, as :func:`scoutcore.codec.puts.pack_puts` packs them; what
+                *puts* has, too, comes later.
 
         Raises:
-            StorageError: it could not; the store is open again and holds all or nothing of *puts*.
+            StorageError: it could not; the store is open again and holds all of that or nothing.
         """
 
     def publish(self) -> None:

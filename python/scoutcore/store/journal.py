@@ -8,7 +8,7 @@ From time to time all that was gathered is put where it belongs, again in one ba
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import gt, lt
 from struct import Struct
@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
+from scoutcore import keys
+from scoutcore.codec.puts import Puts, all_puts, count_puts, unpack_puts
 from scoutcore.errors import StorageError
 from scoutcore.store import Store
 
@@ -36,9 +38,8 @@ _FEW: Final = 16
 """Writes of fewer keys are not gathered where nothing is. So many new keys are put into order one by one."""
 _ABSENT: Final[Any] = object()
 
-Puts = dict[bytes, bytes | None]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Puts).decode
+_decode = msgspec.msgpack.Decoder(Puts | tuple[Puts, list[bytes]]).decode
 _NOTHING: Final = _encode({})
 """The entry behind all that has come to its place: its number is not used again."""
 
@@ -50,9 +51,86 @@ def puts_of(entry: bytes) -> Puts:
         StorageError: it is none.
     """
     try:
-        return _decode(entry)
-    except msgspec.DecodeError as problem:
+        found = _decode(entry)
+        return found if isinstance(found, dict) else all_puts(*found)
+    except (msgspec.DecodeError, ValueError) as problem:
         raise StorageError(f"an entry of the journal is damaged: {problem}") from None
+
+
+class _Gathered:
+    """What entries put that has not come to its place. It only grows, and then there is another."""
+
+    def __init__(self, puts: Puts, size: int = 0) -> None:
+        self.puts = puts
+        """What is put one by one: it comes later than what is ``packed``."""
+        self.packed: list[bytes] = []
+        """What is put packed: it is unpacked when somebody reads it."""
+        self.deletes = _deletes(puts)
+        """Whether ``puts`` deletes any of what may be packed."""
+        self.size = size
+        """What the entries take, in bytes."""
+        self._unpacked: dict[bytes, bytes] = {}
+        self._packed_count = 0
+        self._read = 0
+        """How many of ``packed`` are unpacked."""
+        self._order: list[bytes] = []
+        self._unordered = list(puts)
+        """Together the keys of all that is not packed any more; some more than once."""
+        self._lock = Lock()
+        """Who adds, unpacks or looks for a range holds it."""
+
+    @property
+    def count(self) -> int:
+        """How many values it is."""
+        return len(self.puts) + self._packed_count
+
+    def add(self, puts: Puts, packed: Sequence[bytes], entry: bytes) -> None:
+        """Take up what an *entry* puts."""
+        with self._lock:
+            self.packed += packed  # first: who reads a record is to find its block
+            self.puts.update(puts)
+            self.deletes = self.deletes or _deletes(puts)
+            self._packed_count += count_puts(packed)
+            self.size += len(entry)
+            self._unordered += puts
+
+    def unpacked(self, key: bytes) -> Any:
+        """The value of *key* where it is packed, else _ABSENT."""
+        if not key.startswith(keys.BLOCKS):
+            return _ABSENT
+        if self._read < len(self.packed):
+            with self._lock:
+                self._unpack()
+        return self._unpacked.get(key, _ABSENT)
+
+    def range(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes | None]]:
+        """Keys and values from *start* to *stop* (exclusive), in order."""
+        with self._lock:
+            if start < keys.after(keys.CLOCK) and stop > keys.HISTORY:
+                self._unpack()
+            order, new = self._order, self._unordered
+            if len(new) <= _FEW:
+                for key in new:
+                    insort(order, key)
+            else:
+                order += new
+                order.sort()
+            self._unordered = []
+            found = dict.fromkeys(order[bisect_left(order, start) : bisect_left(order, stop)])
+            puts, unpacked = self.puts, self._unpacked
+            return [(key, puts[key] if key in puts else unpacked[key]) for key in found]
+
+    def _unpack(self) -> None:
+        while self._read < len(self.packed):
+            items = iter(unpack_puts(self.packed[self._read]))
+            more = dict(zip(items, items, strict=True))
+            self._unpacked.update(more)
+            self._unordered += more
+            self._read += 1
+
+
+def _deletes(puts: Puts) -> bool:
+    return None in puts.values() and any(value is None and key.startswith(keys.BLOCKS) for key, value in puts.items())
 
 
 class JournaledStore:
@@ -67,15 +145,10 @@ class JournaledStore:
         self._direct = direct
         self._lock = Lock()
         """Who writes or closes holds it."""
-        self._gathered: Puts | None = None
-        """What the entries put; None: they are to be read. It only grows, and then there is another."""
+        self._gathered: _Gathered | None = None
+        """What the entries put; None: they are to be read."""
         self._settled: object | None = None
         """Another one whenever what was gathered has come to its place; None while that is under way."""
-        self._order: list[bytes] = []
-        self._unordered: list[bytes] = []
-        """Together the keys of what is gathered; some more than once."""
-        self._order_lock = Lock()
-        """Who adds to what is gathered holds it, and who looks for a range in there."""
         self._entries: list[bytes] = []
         """The keys of the entries of what is gathered."""
         self._past: list[bytes] = []
@@ -88,21 +161,24 @@ class JournaledStore:
         """How often all came to its place since it was last made safe."""
         self._next = 0
         """The number of the next."""
-        self._bytes = 0
-        """What the entries of what is gathered take."""
 
     def get(self, key: bytes) -> bytes | None:
         settled, gathered = self._settled, self._gathered
         value: bytes | None
         if gathered is not None:
-            value = gathered.get(key, _ABSENT)
+            value = gathered.puts.get(key, _ABSENT)
+            if value is _ABSENT and gathered.packed:
+                value = gathered.unpacked(key)
             if value is not _ABSENT:
                 return value
             value = self._store.get(key)
             if settled is not None and settled is self._settled:
                 return value
         with self._lock:
-            value = self._load().get(key, _ABSENT)
+            gathered = self._load()
+            value = gathered.puts.get(key, _ABSENT)
+            if value is _ABSENT:
+                value = gathered.unpacked(key)
             return self._store.get(key) if value is _ABSENT else value
 
     def scan(
@@ -117,22 +193,25 @@ class JournaledStore:
             self._load()
             return self._scan(start, stop, reverse, once)
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:
         with self._lock:
-            if not self._load() and len(puts) < _FEW:  # there is nothing to gain
-                self._store.write(puts, sync)
+            few = len(puts) + count_puts(packed) < _FEW
+            if few and not self._load().count:  # there is nothing to gain
+                self._store.write(puts, sync, packed)
                 return
+            if packed and self._load().deletes:  # behind which this may come
+                puts, packed = all_puts(puts, packed), ()
             small = dict(puts)
             start, stop = self._direct
             direct = {key: small.pop(key) for key in [key for key in puts if start <= key < stop]}
-            if not small:
+            if not small and not packed:
                 self._store.write(direct, sync)
-            elif (entry := self._entry(small)) is None or (len(puts) < _FEW and not self._has_room(small, entry)):
-                self._settle(puts, sync)
-            elif self._has_room(small, entry):
-                self._gather(direct, small, entry, sync)
+            elif (entry := self._entry(small, packed)) is None or (few and not self._has_room(small, packed, entry)):
+                self._settle(puts, sync, packed)
+            elif self._has_room(small, packed, entry):
+                self._gather(direct, small, packed, entry, sync)
             else:
-                self._begin_anew(direct, small, entry, sync)
+                self._begin_anew(direct, small, packed, entry, sync)
 
     def publish(self) -> None:
         begun = self._begun
@@ -160,57 +239,54 @@ class JournaledStore:
                 with suppress(StorageError):  # the journal has it
                     self._settle({}, sync=False, safe=False)  # behind which nothing comes
             finally:
-                self._settled, self._gathered = None, {}
+                self._settled, self._gathered = None, _Gathered({})
                 self._store.close()
 
     # --- the lock is held ---
 
-    def _load(self) -> Puts:
+    def _load(self) -> _Gathered:
         """What is gathered, read again where need be."""
         if self._gathered is None:
             stop = PREFIX + b"\xff" * (_NUMBER.size + 1)
             entries = list(self._store.scan(PREFIX, stop))
-            gathered: Puts = {}
-            for _, entry in entries:
-                gathered.update(puts_of(entry))
+            puts: Puts = {}
+            for _, entry in entries:  # in order, as what is packed may follow deletes
+                puts.update(puts_of(entry))
             self._entries, self._past, self._unsafe = [key for key, _ in entries], [], 0
             self._next = _NUMBER.unpack_from(self._entries[-1], len(PREFIX))[0] + 1 if entries else 0
-            self._bytes = sum(len(entry) for _, entry in entries)
-            with self._order_lock:
-                self._order, self._unordered = [], list(gathered)
-                self._gathered = gathered
+            self._gathered = _Gathered(puts, sum(len(entry) for _, entry in entries))
             self._settled = object()
         return self._gathered
 
-    def _entry(self, puts: Puts) -> bytes | None:
-        """The entry that gathers *puts*; None: they are too large."""
-        if len(puts) > _WRITE_KEYS:
+    def _entry(self, puts: Puts, packed: Sequence[bytes]) -> bytes | None:
+        """The entry that gathers *puts* and what is *packed*; None: they are too large."""
+        count = len(puts) + count_puts(packed)
+        if count > _WRITE_KEYS:
             return None
-        entry = _encode(puts)
-        return entry if len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * len(puts)) else None
+        entry = _encode((puts, packed) if packed else puts)
+        return entry if len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * count) else None
 
-    def _has_room(self, puts: Puts, entry: bytes) -> bool:
-        """Whether *puts* can be gathered with what is."""
-        return len(puts) <= _KEYS - len(self._load()) and len(entry) <= _BYTES - self._bytes
+    def _has_room(self, puts: Puts, packed: Sequence[bytes], entry: bytes) -> bool:
+        """Whether these can be gathered with what is."""
+        gathered = self._load()
+        return len(puts) + count_puts(packed) <= _KEYS - gathered.count and len(entry) <= _BYTES - gathered.size
 
     def _gone(self) -> list[bytes]:
         """The entries that may go."""
         return self._past[: bisect_left(self._past, self._safe)]
 
-    def _gather(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
-        """Write *direct*, and *small* as an *entry*."""
+    def _gather(self, direct: Puts, small: Puts, packed: Sequence[bytes], entry: bytes, sync: bool) -> None:
+        """Write *direct*, and as an *entry* the rest."""
         gathered = self._load()
         gone = self._gone()
         with self._in_doubt():
             self._store.write({**direct, **dict.fromkeys(gone), self._key(): entry}, sync)
-            with self._order_lock:
-                gathered.update(small)
-                self._unordered += small
+            gathered.add(small, packed, entry)
             del self._past[: len(gone)]
-            self._number(entry)
+            self._number()
 
-    def _begin_anew(self, direct: Puts, small: Puts, entry: bytes, sync: bool) -> None:
-        """Write *direct* and *small* with its *entry*, and all that was gathered before in its place.
+    def _begin_anew(self, direct: Puts, small: Puts, packed: Sequence[bytes], entry: bytes, sync: bool) -> None:
+        """Write *direct* and as an *entry* the rest, and all that was gathered before in its place.
 
         The entries of that stay until it is safe: LevelDB's log may lose its end in a power cut, and the next may not.
         Until then whatever is newer has an entry, too.
@@ -221,35 +297,40 @@ class JournaledStore:
         gone = self._gone()
         with self._in_doubt():
             self._settled = None
-            self._store.write({**gathered, **direct, **dict.fromkeys(gone), self._key(): entry}, sync)
+            self._store.write(
+                {**gathered.puts, **direct, **dict.fromkeys(gone), self._key(): entry}, sync, gathered.packed
+            )
             self._begun = self._key()
             self._unsafe += 1
-            self._past, self._entries, self._bytes = self._past[len(gone) :] + self._entries, [], 0
-            self._number(entry)
-            with self._order_lock:
-                self._order, self._unordered, self._gathered = [], list(small), dict(small)
+            self._past, self._entries = self._past[len(gone) :] + self._entries, []
+            self._number()
+            gathered = _Gathered({})
+            gathered.add(small, packed, entry)
+            self._gathered = gathered
             self._settled = object()
 
-    def _settle(self, puts: Mapping[bytes, bytes | None], sync: bool, safe: bool = True) -> None:
-        """Write *puts*, and all that is gathered in its place; no entry stays.
+    def _settle(
+        self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = (), *, safe: bool = True
+    ) -> None:
+        """Write *puts* and what is *packed*, and all that is gathered in its place; no entry stays.
 
         *safe*: against power loss: else entries might come back, and hide what is written behind this.
         """
         gathered = self._load()
-        if not gathered:
-            if puts:
-                self._store.write(puts, sync)
+        if not gathered.count:
+            if puts or packed:
+                self._store.write(puts, sync, packed)
             return
         if safe:
             self._store.publish()
         with self._in_doubt():
             self._settled = None
             entries = dict.fromkeys(self._past + self._entries)
-            self._store.write({**gathered, **puts, **entries, self._key(): _NOTHING}, sync or safe)
-            self._past, self._unsafe, self._entries, self._bytes = [], 0, [], 0
-            self._number(_NOTHING)
-            with self._order_lock:
-                self._order, self._unordered, self._gathered = [], [], {}
+            everything = {**gathered.puts, **puts, **entries, self._key(): _NOTHING}
+            self._store.write(everything, sync or safe, [*gathered.packed, *packed])
+            self._past, self._unsafe, self._entries = [], 0, []
+            self._number()
+            self._gathered = _Gathered({}, len(_NOTHING))
             self._settled = object()
 
     @contextmanager
@@ -265,37 +346,18 @@ class JournaledStore:
         """The key of the next entry."""
         return PREFIX + _NUMBER.pack(self._next)
 
-    def _number(self, entry: bytes) -> None:
+    def _number(self) -> None:
         """Count an entry that was written."""
         self._entries.append(self._key())
         self._next += 1
-        self._bytes += len(entry)
 
     # --- whoever reads ---
 
     def _scan(self, start: bytes, stop: bytes, reverse: bool, once: bool) -> Iterator[tuple[bytes, bytes]]:
-        gathered = self._range(start, stop)
+        now = self._gathered
+        gathered = now.range(start, stop) if now is not None and now.count else []
         stored = self._store.scan(start, stop, reverse, once=once)
         return _merged(gathered, stored, reverse) if gathered else stored
-
-    def _range(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes | None]]:
-        """What is gathered from *start* to *stop* (exclusive), in order."""
-        if not self._gathered:
-            return []
-        with self._order_lock:
-            gathered = self._gathered
-            if not gathered:
-                return []
-            order, new = self._order, self._unordered
-            if len(new) <= _FEW:
-                for key in new:
-                    insort(order, key)
-            else:
-                order += new
-                order.sort()
-            self._unordered = []
-            found = dict.fromkeys(order[bisect_left(order, start) : bisect_left(order, stop)])
-            return [(key, gathered[key]) for key in found]
 
 
 def _merged(

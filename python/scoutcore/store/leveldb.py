@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import plyvel
 
+from scoutcore.codec.puts import all_puts
 from scoutcore.directory import sync_directory
 from scoutcore.errors import ClosedError, StorageError
 
@@ -212,7 +213,9 @@ class LevelDBStore:
         finally:
             iterator.close()
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:
+        if packed:
+            puts = all_puts(puts, packed)
         with self._lock:
             db = self._db or self._opened()
             batch, self._batch = self._batch, None  # where it fails it is not used again

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
+
+from scoutcore.codec.puts import all_puts
 
 
 class MemoryStore:
@@ -32,9 +34,9 @@ class MemoryStore:
             found = [(key, self._values[key]) for key in keys]
         return reversed(found) if reverse else iter(found)
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool) -> None:  # noqa: ARG002
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:  # noqa: ARG002
         with self._lock:
-            for key, value in puts.items():
+            for key, value in all_puts(puts, packed).items():
                 if value is None:
                     if self._values.pop(key, None) is not None:
                         del self._keys[bisect_left(self._keys, key)]
