@@ -210,6 +210,21 @@ def test_who_reads_goes_on_while_groups_change(path: Path, reverse: bool) -> Non
         assert len(list(db._store.scan(*WHOLE, reverse))) == 20
 
 
+@pytest.mark.parametrize("first", range(4))
+def test_a_block_in_two_groups_is_one(first: int) -> None:
+    """As a power cut may leave it that takes the write which has changed a group, and not the next."""
+    inner = MemoryStore()
+    store = GroupedStore(inner)
+    store.write({}, False, some(0, 4))
+    store.write({}, False, some(first, 4))
+    assert len(groups(inner)) == 1 + (first > 0)
+    found = [key for key, _ in store.scan(*WHOLE)]
+    assert found == [block(T + n, 1 + n) for n in range(first + 4)]
+    assert [key for key, _ in store.scan(*WHOLE, reverse=True)] == found[::-1]
+    store.write(dict.fromkeys(found), False)
+    assert list(inner.scan(*WHOLE)) == []
+
+
 def test_each_write_says_how_far_the_groups_reach_that_it_brings(usual: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A power cut may take a write from LevelDB's older log, where no missing change shows that, and not the next."""
     monkeypatch.setattr(journal, "_KEYS", 100)

@@ -208,6 +208,7 @@ def _forward(stored: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, byt
             at = bisect_left(order, key)
             for one in order[:at]:
                 yield one, held.pop(one)
+                before = one
             del order[:at]
         if value[0] != GROUP:
             if held.pop(key, None) is not None:
