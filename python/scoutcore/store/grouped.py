@@ -48,8 +48,10 @@ class GroupedStore:
     def scan(
         self, start: bytes, stop: bytes, reverse: bool = False, *, once: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        if not (start >= keys.HISTORY and stop <= keys.CLOCK):
-            return self._store.scan(start, stop, reverse, once=once)
+        if start < keys.HISTORY or stop > keys.CLOCK or self._any is False:
+            stored = self._store.scan(start, stop, reverse, once=once)
+            if not (self._any and start >= keys.HISTORY and stop <= keys.CLOCK):  # else the first groups have come
+                return stored
         begin = None
         while begin != self._begin(start):  # else groups have come meanwhile
             begin = self._begin(start)
