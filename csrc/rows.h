@@ -24,7 +24,7 @@ typedef struct adding {
     size_t size, items;
 } adding;
 
-#define ROWS_HEAD 10
+#define ROWS_HEAD 10 /* of that array, and of the puts, which are its first item */
 
 /* Reads the rows' records; log is to be one of the logs. */
 sc_status rows_read(const sc_rows *rows, uint32_t log, sc_row *scratch, uint64_t *recent, size_t *at);

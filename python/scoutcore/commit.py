@@ -30,8 +30,9 @@ class Commit(msgspec.Struct, eq=False, gc=False):
     blocks: list[list[bytes]] = []
     """Key and value, in turn, of blocks and their entries that are not among ``clock_entries`` yet."""
     _unpacked: dict[bytes, bytes] = {}
+    """What of ``packed`` somebody has asked for, by key."""
     _read: int = 0
-    """How many of ``packed`` are among those."""
+    """How many of ``packed`` that is."""
     log_bytes: int = 0
     """Frames appended to logs."""
     grown: dict[bytes, int] = {}
@@ -74,5 +75,5 @@ class Commit(msgspec.Struct, eq=False, gc=False):
 
     def write(self, sync: bool) -> None:
         """Put all of it into the store; raises as :meth:`Store.write`."""
-        store: Any = self._store
-        store.write(self.puts, sync, self.packed)
+        assert not isinstance(self._store, Commit)
+        self._store.write(self.puts, sync, self.packed)
