@@ -46,7 +46,8 @@ class Appender:
             log = self._logs.start_own(commit)
         frames, row_of, starts, ends, added = made
         changes = range(first, first + len(row_of))
-        self._views.put(commit, log, changes, rows, row_of, frames, starts, ends, added)
+        chunk = log.chunk_key("sensor", first, changes[-1])
+        self._views.put(commit, log, changes, rows, row_of, frames, starts, ends, added, chunk)
         self._logs.append(commit, log, "sensor", frames, len(row_of))
 
     def append_point(self, commit: Commit, series: Series, point: Parsed) -> Point:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from scoutcore import keys
-from scoutcore.codec.puts import unpack_puts
+from scoutcore.codec.puts import Packed, unpack_puts
 
 if TYPE_CHECKING:
     from scoutcore.store import Store
@@ -25,8 +25,8 @@ class Commit(msgspec.Struct, eq=False, gc=False):
     """Per row, the entries of the clock index made in this commit: boot, first ms, last ms, block key."""
     hidden_entries: dict[bytes, list[tuple[int, int, int, bytes]]] = {}
     """The same, of blocks in which all is hidden."""
-    packed: list[bytes] = []
-    """Further puts, new blocks and their entries in the clock index, as the codec packs them; ``puts`` come later."""
+    packed: list[Packed] = []
+    """Further puts, new blocks and their entries in the clock index; ``puts`` come later."""
     blocks: list[list[bytes]] = []
     """Key and value, in turn, of blocks and their entries that are not among ``clock_entries`` yet."""
     _unpacked: dict[bytes, bytes] = {}
@@ -58,7 +58,7 @@ class Commit(msgspec.Struct, eq=False, gc=False):
     def unpack(self) -> dict[bytes, bytes]:
         """What is ``packed``, by key."""
         while self._read < len(self.packed):
-            items = unpack_puts(self.packed[self._read])
+            items = unpack_puts(self.packed[self._read].puts)
             rest = iter(items)
             self._unpacked.update(zip(rest, rest, strict=True))
             self.blocks.append(items)

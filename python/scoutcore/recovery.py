@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from scoutcore import changes, codec, dropping, forks, keys
-from scoutcore.apply import Applier, by_subset
+from scoutcore.apply import Applier, by_subset, puts_of_chunk
 from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import ChangeColumns
 from scoutcore.codec.constants import BLOCK_CODECS
@@ -88,7 +88,7 @@ def open_store(directory: Directory) -> tuple[Store, list[str]]:
 
 def layered(store: Store) -> Store:
     """*store* behind what puts blocks into groups and gathers what is small."""
-    return JournaledStore(GroupedStore(store), DIRECT)
+    return JournaledStore(GroupedStore(store), DIRECT, puts_of_chunk)
 
 
 def _restore_rules(store: Store, directory: Directory) -> list[str]:

@@ -68,7 +68,7 @@ def _gathered(db: plyvel.DB) -> Puts:
     with suppress(plyvel.Error):
         for _, entry in db.iterator(prefix=journal.PREFIX, verify_checksums=True):
             with suppress(StorageError):
-                gathered.update(journal.puts_of(entry))
+                gathered.update(journal.parts_of(entry)[0])  # what is packed is of the views
     return gathered
 
 

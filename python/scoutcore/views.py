@@ -19,7 +19,7 @@ from scoutcore.clock import SET_CLOCK
 from scoutcore.codec import recent
 from scoutcore.codec.columns import AddedBlocks, Buffer, UInts, load_record, offsets_of
 from scoutcore.codec.constants import CLOCK_RANGE, UINT64_MAX
-from scoutcore.codec.puts import NO_PUTS
+from scoutcore.codec.puts import NO_PUTS, Packed
 from scoutcore.commit import Commit
 from scoutcore.expiry import Expiry
 from scoutcore.log import Log, Logs
@@ -109,15 +109,20 @@ class Views:
         starts: UInts,
         ends: UInts,
         added: AddedBlocks,
+        chunk: bytes = b"",
     ) -> None:
-        """As :meth:`add`, where *added* is what the codec has made of the blocks."""
+        """As :meth:`add`, where *added* is what the codec has made of the blocks.
+
+        *chunk*: the key of the chunk of the log that has these blocks and no others, if there is one.
+        """
         late = [index for index, why in enumerate(added.deferred) if why] if added.deferred.strip(b"\0") else ()
         records = [row.record for row in rows] if late else ()
         puts = commit.puts
         for row, record in zip(rows, added.records, strict=True):
             row.record = puts[row.view_key] = record
         if added.puts != NO_PUTS:
-            commit.packed.append(added.puts)
+            again = chunk if not late and len(rows) == len(row_of) else b""
+            commit.packed.append(Packed(added.puts, again))
         if late:
             slices = (array("Q", [column[index] for index in late]) for column in (starts, ends))
             for index, *about in zip(late, *codec.summarize_blocks(data, *slices), strict=True):

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 import scoutcore
 from scoutcore import multibuffer
-from scoutcore.codec.puts import all_puts
+from scoutcore.codec.puts import NO_PUTS, Packed, all_puts, pack_puts, unpack_all
 from scoutcore.errors import ClosedError, StorageError
 from scoutcore.salvage import main, salvage
 from scoutcore.store import Store, journal
@@ -30,7 +30,18 @@ from tests.database.logs import content_of
 DIRECT = b"ls", b"lt"
 FIRST, LAST = b"\1", b"\xff"
 short_keys = st.tuples(st.sampled_from((b"a", b"b", b"ls")), st.binary(max_size=2)).map(b"".join)
+chunk_keys = st.binary(min_size=1, max_size=1).map(b"ls".__add__)
 puts = st.dictionaries(short_keys, st.none() | st.binary(max_size=3) | st.just(b"x" * 2000), max_size=12)
+
+
+def journaled(inner: Store) -> JournaledStore:
+    """A store before which there is a journal, and whose chunks have what can be made of them as it is."""
+    return JournaledStore(inner, DIRECT, lambda get, chunk, _: get(chunk) or NO_PUTS)
+
+
+def blocks(*numbers: int) -> bytes:
+    """So many puts of blocks, packed."""
+    return pack_puts([item for number in numbers for item in (b"h%04d" % number, b"%d" % number)])
 
 
 class Failing(MemoryStore):
@@ -55,8 +66,9 @@ class Twins(RuleBasedStateMachine):
         self.before = journal._FEW, journal._KEYS, journal._UNSAFE
         journal._FEW, journal._KEYS, journal._UNSAFE = few, most, unsafe
         self.inner = Failing()
-        self.store = JournaledStore(self.inner, DIRECT)
+        self.store = journaled(self.inner)
         self.plain = MemoryStore()
+        self.blocks = 0
 
     def teardown(self) -> None:
         journal._FEW, journal._KEYS, journal._UNSAFE = self.before
@@ -65,6 +77,22 @@ class Twins(RuleBasedStateMachine):
     def write(self, puts: dict[bytes, bytes | None]) -> None:
         self.store.write(puts, sync=False)
         self.plain.write(puts, sync=False)
+
+    @rule(puts=puts, chunk=chunk_keys, count=st.integers(1, 8), apart=st.booleans())
+    def write_blocks(self, puts: dict[bytes, bytes | None], chunk: bytes, count: int, apart: bool) -> None:
+        packed = [Packed(blocks(*range(self.blocks, self.blocks + count)), chunk)]
+        self.blocks += count
+        if apart:
+            packed.append(Packed(blocks(self.blocks)))
+            self.blocks += 1
+        self.write({chunk: None})
+        puts = {**puts, chunk: packed[0].puts}
+        self.store.write(puts, False, packed)
+        self.plain.write(puts, False, packed)
+
+    @rule(chunk=chunk_keys)
+    def pack(self, chunk: bytes) -> None:
+        self.write({chunk: None, b"a": b""})
 
     @rule(puts=puts.filter(bool), fails=st.sampled_from(("before", "behind")))
     def fail(self, puts: dict[bytes, bytes | None], fails: str) -> None:
@@ -76,7 +104,7 @@ class Twins(RuleBasedStateMachine):
 
     @rule()
     def die(self) -> None:
-        self.store = JournaledStore(self.inner, DIRECT)
+        self.store = journaled(self.inner)
 
     @rule(fails=st.sampled_from(("before", "behind", None)))
     def close(self, fails: str | None) -> None:
@@ -84,7 +112,7 @@ class Twins(RuleBasedStateMachine):
         self.store.close()
         self.inner.fails = None
         assert fails or list(self.inner.scan(FIRST, LAST)) == list(self.plain.scan(FIRST, LAST))
-        self.store = JournaledStore(self.inner, DIRECT)
+        self.store = journaled(self.inner)
 
     @rule(puts=puts)
     def take(self, puts: dict[bytes, bytes | None]) -> None:
@@ -101,6 +129,10 @@ class Twins(RuleBasedStateMachine):
     @rule(key=short_keys)
     def get(self, key: bytes) -> None:
         assert self.store.get(key) == self.plain.get(key)
+
+    @rule(number=st.integers(0, 100))
+    def get_block(self, number: int) -> None:
+        self.get(b"h%04d" % number)
 
     @rule(start=short_keys, stop=short_keys, reverse=st.booleans())
     def scan(self, start: bytes, stop: bytes, reverse: bool) -> None:
@@ -127,7 +159,7 @@ def inner() -> MemoryStore:
 
 @pytest.fixture
 def store(usual: None, inner: MemoryStore) -> JournaledStore:
-    return JournaledStore(inner, DIRECT)
+    return journaled(inner)
 
 
 def batch(number: int, count: int = 100, size: int = 10) -> dict[bytes, bytes | None]:
@@ -141,11 +173,38 @@ def entries(inner: Store) -> list[bytes]:
 def test_small_values_are_gathered_and_chunks_are_not(store: JournaledStore, inner: MemoryStore) -> None:
     chunk = {b"ls\1": b"x" * 5000}
     store.write({**chunk, **batch(1)}, sync=False)
-    store.write({b"ls\1": None, **batch(2)}, sync=False)
-    assert [journal.puts_of(entry) for entry in entries(inner)] == [batch(1), batch(2)]
-    assert list(inner.scan(FIRST, LAST)) == []
+    store.write(batch(2), sync=False)
+    assert [journal.parts_of(entry) for entry in entries(inner)] == [(batch(1), []), (batch(2), [])]
+    assert dict(inner.scan(FIRST, LAST)) == chunk
+    store.write({b"ls\1": None}, sync=False)
     assert dict(store.scan(FIRST, LAST)) == batch(2)
     assert store.get(b"k0007") == batch(2)[b"k0007"]
+
+
+def test_what_a_chunk_has_is_not_in_the_entry(store: JournaledStore, inner: MemoryStore) -> None:
+    first, second, other = blocks(1), blocks(2), blocks(3)
+    packed = [Packed(first, b"ls\1"), Packed(second, b"ls\2"), Packed(other)]  # the second chunk is not in this write
+    store.write({b"ls\1": first, **batch(1)}, False, packed)
+    assert [journal.parts_of(entry) for entry in entries(inner)] == [(batch(1), [b"ls\1", second, other])]
+    wanted = {**batch(1), **unpack_all(packed)}
+    for one in (store, journaled(inner)):
+        assert dict(one.scan(b"h", LAST)) == {**wanted, b"ls\1": first}
+        assert one.get(b"h0001") == b"1"
+
+
+def test_no_chunk_goes_before_the_entries(store: JournaledStore, inner: MemoryStore) -> None:
+    store.write({b"ls\1": blocks(1), **batch(1)}, False, [Packed(blocks(1), b"ls\1")])
+    store.write({b"ls\1": None, b"a": b""}, sync=False)
+    assert [journal.parts_of(entry) for entry in entries(inner)] == [({}, [])]
+    wanted = {**batch(1), b"a": b"", b"h0001": b"1"}
+    assert dict(inner.scan(FIRST, LAST)) == dict(journaled(inner).scan(FIRST, LAST)) == wanted
+
+
+def test_a_write_is_as_large_as_what_can_be_made_again(store: JournaledStore, inner: MemoryStore) -> None:
+    large = pack_puts([b"h%04d" % 1, b"x" * 30 * journal._KEY_BYTES])
+    store.write({b"ls\1": large, **batch(1, 20)}, False, [Packed(large, b"ls\1")])
+    assert entries(inner) == []
+    assert inner.get(b"h0001") is not None
 
 
 @pytest.mark.parametrize(
@@ -201,7 +260,7 @@ def test_numbers_are_not_used_again(store: JournaledStore, inner: MemoryStore) -
         store.write(batch(1), sync=False)
         numbers += [key for key, _ in inner.scan(journal.PREFIX, b"\1")]
         store.close()
-        store = JournaledStore(inner, DIRECT)
+        store = journaled(inner)
         numbers += [key for key, _ in inner.scan(journal.PREFIX, b"\1")]
     assert numbers == sorted(numbers)
     assert len(set(numbers)) == 6, "one for each write, and one for each time that all came to its place"
@@ -210,9 +269,10 @@ def test_numbers_are_not_used_again(store: JournaledStore, inner: MemoryStore) -
 def test_a_damaged_entry_is_an_error(store: JournaledStore, inner: MemoryStore) -> None:
     store.write(batch(1), sync=False)
     ((key, entry),) = inner.scan(journal.PREFIX, b"\1")
-    for damaged in (entry[:-1], b"", b"\xc1", b"\x01"):
+    cut = journal._encode(({}, [blocks(1)[:-1]]))
+    for damaged in (entry[:-1], b"", b"\xc1", b"\x01", cut):
         inner.write({key: damaged}, sync=False)
-        again = JournaledStore(inner, DIRECT)
+        again = journaled(inner)
         for call in (
             lambda again=again: again.get(b"a"),
             lambda again=again: again.scan(FIRST, LAST),
@@ -273,7 +333,7 @@ def test_a_power_cut_brings_nothing_back_that_had_come_to_its_place(
 ) -> None:
     """Entries that are still there would hide what was written since."""
     inner = TwoLogs()
-    store = JournaledStore(inner, DIRECT)
+    store = journaled(inner)
     store.write(batch(1), sync=True)
     if how == "compact":
         store.compact(FIRST, LAST)
@@ -283,13 +343,13 @@ def test_a_power_cut_brings_nothing_back_that_had_come_to_its_place(
     inner.current = 1
     store.write(later, sync=True)
     store.compact(FIRST, LAST)
-    assert dict(JournaledStore(inner.left(), DIRECT).scan(FIRST, LAST)) == {**before, **later}
+    assert dict(journaled(inner.left()).scan(FIRST, LAST)) == {**before, **later}
 
 
 @pytest.mark.parametrize("more", [1, 16], ids=["gathered", "begun anew"])
 def test_entries_stay_until_what_they_have_is_safe(more: int, usual: None) -> None:
     inner = TwoLogs()
-    store = JournaledStore(inner, DIRECT)
+    store = journaled(inner)
     batches = [{b"%04d" % number + key: value for key, value in batch(1, 1000).items()} for number in range(17 + more)]
     for some in batches[:16]:
         store.write(some, sync=False)
@@ -298,13 +358,13 @@ def test_entries_stay_until_what_they_have_is_safe(more: int, usual: None) -> No
     inner.current = 1
     for some in batches[17:]:
         store.write(some, sync=False)
-    left = dict(JournaledStore(inner.left(), DIRECT).scan(FIRST, LAST))
+    left = dict(journaled(inner.left()).scan(FIRST, LAST))
     assert all(left.items() >= some.items() for some in batches[:16])
 
 
 @given(
     acts=st.lists(
-        st.sampled_from(("publish", "compact", "rotate"))
+        st.sampled_from(("publish", "compact", "pack", "rotate"))
         | st.tuples(st.sets(st.integers(0, 11), min_size=1, max_size=9), st.sampled_from((False, False, False, True))),
         max_size=30,
     ),
@@ -332,7 +392,7 @@ def test_after_a_power_cut_nothing_hides_what_is_newer(acts: list[Any], cut: tup
         for name, most in (("_FEW", 2), ("_KEYS", 10), ("_WRITE_KEYS", 8), ("_UNSAFE", unsafe)):
             patch.setattr(journal, name, most)
         inner = TwoLogs()
-        store = JournaledStore(inner, DIRECT)
+        store = journaled(inner)
         written: list[tuple[int, int, set[int], int]] = []
         for number, act in enumerate(acts, 1):
             if act == "publish":
@@ -341,9 +401,13 @@ def test_after_a_power_cut_nothing_hides_what_is_newer(acts: list[Any], cut: tup
                 store.compact(FIRST, LAST)
             elif act == "rotate":
                 inner.current = 1
+            elif act == "pack":
+                store.write({chunk: None for chunk, _ in inner.scan(*DIRECT)}, sync=False)
             else:
                 keys, sync = act
-                store.write({b"k%02d" % key: b"%d" % number for key in keys}, sync)
+                chunk, packed = b"ls%04d" % number, blocks(number)
+                some = {b"k%02d" % key: b"%d" % number for key in keys}
+                store.write({chunk: packed, **some}, sync, [Packed(packed, chunk)])
                 written.append((inner.current, len(inner.logs[inner.current]), keys, number))
         ends = [
             safe + round(share * (len(log) - safe))
@@ -352,14 +416,15 @@ def test_after_a_power_cut_nothing_hides_what_is_newer(acts: list[Any], cut: tup
         left = MemoryStore()
         for puts in inner.logs[0][: ends[0]] + inner.logs[1][: ends[1]]:
             left.write(puts, sync=False)
-        found = JournaledStore(left, DIRECT)
+        found = journaled(left)
         for log, end, keys, number in written:
             if end <= ends[log]:
                 assert all(int(found.get(b"k%02d" % key) or 0) >= number for key in keys)
+                assert found.get(b"h%04d" % number) == b"%d" % number
 
 
 def test_closed(usual: None, tmp_path: Path) -> None:
-    store = JournaledStore(create(tmp_path / "db"), DIRECT)
+    store = journaled(create(tmp_path / "db"))
     store.write(batch(1), sync=False)
     store.close()
     store.close()
@@ -380,7 +445,7 @@ def test_readers_see_writes_whole(usual: None, tmp_path: Path, monkeypatch: pyte
     """In one scan all values are of one write, while they are gathered, come to their places, or a write fails."""
     monkeypatch.setattr(journal, "_KEYS", 130)
     leveldb = create(tmp_path / "db")
-    store = JournaledStore(leveldb, DIRECT)
+    store = journaled(leveldb)
     store.write(batch(0), sync=False)
     real, done = leveldb.write, threading.Event()
 
@@ -483,7 +548,7 @@ def test_a_database_that_was_killed_has_what_was_gathered(killed: Path) -> None:
 def test_salvage_reads_the_journal(usual: None, tmp_path: Path) -> None:
     """What is newest of each key; an entry that is none is left out."""
     leveldb = create(tmp_path / "db")
-    store = JournaledStore(leveldb, DIRECT)
+    store = journaled(leveldb)
     store.write({b"ls\1": b"chunk", b"m1": b"old", b"m2": b"old", b"m3": b"old", b"v": b""}, sync=False)
     store.write({b"m1": b"new", b"m2": None, b"m4": b"new", **batch(1)}, sync=False)
     leveldb.write({journal.PREFIX + b"\xff" * 8: b"damaged"}, sync=False)

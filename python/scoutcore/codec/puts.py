@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,16 @@ Puts = dict[bytes, bytes | None]
 NO_PUTS: Final = bytes([_ARRAY, 0, 0, 0, 0])
 """Nothing, packed."""
 
+
+class Packed(NamedTuple):
+    """Puts of one batch, packed."""
+
+    puts: bytes
+    """As :func:`pack_puts` packs them."""
+    chunk: bytes = b""
+    """The key of a chunk of a log, which the same write puts, of which they can be made again; empty: of none."""
+
+
 unpack_puts = msgspec.msgpack.Decoder(list[bytes]).decode
 """Key and value, in turn, of what :func:`pack_puts` has packed."""
 
@@ -40,23 +50,23 @@ def pack_puts(items: Sequence[bytes]) -> bytes:
     return b"".join(packed)
 
 
-def all_puts(puts: Mapping[bytes, bytes | None], packed: Iterable[bytes]) -> Puts:
+def all_puts(puts: Mapping[bytes, bytes | None], packed: Iterable[Packed]) -> Puts:
     """What is *packed*, and then *puts*."""
     return {**unpack_all(packed), **puts}
 
 
-def unpack_all(packed: Iterable[bytes]) -> dict[bytes, bytes]:
+def unpack_all(packed: Iterable[Packed]) -> dict[bytes, bytes]:
     """What is *packed*, by key."""
     unpacked: dict[bytes, bytes] = {}
     for one in packed:
-        items = iter(unpack_puts(one))
+        items = iter(unpack_puts(one.puts))
         unpacked.update(zip(items, items, strict=True))
     return unpacked
 
 
-def count_puts(packed: Iterable[bytes]) -> int:
+def count_puts(packed: Iterable[Packed]) -> int:
     """How many puts are *packed*."""
-    return sum(int.from_bytes(one[1:_HEAD_BYTES], "big") for one in packed) // 2
+    return sum(int.from_bytes(one.puts[1:_HEAD_BYTES], "big") for one in packed) // 2
 
 
 def group_key(row: bytes, first: bytes) -> bytes:

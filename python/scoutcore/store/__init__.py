@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from scoutcore.codec.puts import Packed
+
 
 class Store(Protocol):
     """What scoutcore needs of a key-value store. Keys are sorted as bytes."""
@@ -21,12 +23,11 @@ class Store(Protocol):
         *once*: they are large and not read again soon: nothing is put out of a cache for them.
         """
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:
         """Put all of *puts* (None deletes) and *packed*, or nothing; with *sync*, power-safe on return.
 
         Args:
-            packed: further puts, of keys that there are not, as :func:`scoutcore.codec.puts.pack_puts` packs them; what
-                *puts* has, too, comes later.
+            packed: further puts, of keys that there are not; what *puts* has, too, comes later.
 
         Raises:
             StorageError: it could not; the store is open again and holds all of that or nothing.

@@ -16,7 +16,16 @@ from typing import Final
 
 from scoutcore import codec, keys
 from scoutcore.codec.constants import UINT64_MAX
-from scoutcore.codec.puts import GROUP, GROUP_HEAD_BYTES, PLACE_BYTES, Puts, group_key, pack_puts, unpack_all
+from scoutcore.codec.puts import (
+    GROUP,
+    GROUP_HEAD_BYTES,
+    PLACE_BYTES,
+    Packed,
+    Puts,
+    group_key,
+    pack_puts,
+    unpack_all,
+)
 from scoutcore.store import Store
 
 _U64: Final = Struct(">Q")
@@ -61,7 +70,7 @@ class GroupedStore:
         blocks = self._backward(stored) if reverse else _forward(stored)
         return (block for block in blocks if start <= block[0] < stop)
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:
         if packed or None in puts.values():
             puts = {**self._group(puts, packed), **self._without(puts), **puts}
         self._store.write(puts, sync)
@@ -155,13 +164,13 @@ class GroupedStore:
 
     # --- writing ---
 
-    def _group(self, puts: Mapping[bytes, bytes | None], packed: Sequence[bytes]) -> Puts:
+    def _group(self, puts: Mapping[bytes, bytes | None], packed: Sequence[Packed]) -> Puts:
         """What is put for *packed*, but for what *puts* deletes."""
         gone = {key for key, value in puts.items() if value is None and key.startswith(keys.BLOCKS)}
         if packed and gone:
             left = [put for put in unpack_all(packed).items() if put[0] not in gone]
-            packed = [pack_puts(list(chain.from_iterable(left)))]
-        items = iter(codec.group_puts(b"".join(packed)))
+            packed = [Packed(pack_puts(list(chain.from_iterable(left))))]
+        items = iter(codec.group_puts(b"".join(one.puts for one in packed)))
         grouped: Puts = {}
         spans: dict[bytes, int] = {}
         for key in items:

@@ -3,22 +3,25 @@
 LevelDB takes longer to put a small value than it takes to make one, and last values are put again and again. So what is
 small in a write becomes one entry of the journal, in one atomic batch with the rest of it, and is kept in memory, too.
 From time to time all that was gathered is put where it belongs, again in one batch, and its entries are deleted.
+
+What can be made again of a chunk in the same write is not in the entry a second time. So no chunk is deleted while
+there are entries.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import gt, lt
 from struct import Struct
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from scoutcore import keys
-from scoutcore.codec.puts import Puts, all_puts, count_puts, unpack_puts
+from scoutcore.codec.puts import NO_PUTS, Packed, Puts, all_puts, count_puts, unpack_puts
 from scoutcore.errors import StorageError
 from scoutcore.store import Store
 
@@ -42,19 +45,27 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Puts | tuple[Puts, list[bytes]]).decode
 _NOTHING: Final = _encode({})
 """The entry behind all that has come to its place: its number is not used again."""
+Get: TypeAlias = Callable[[bytes], bytes | None]
+"""Gives the value of a key, or None."""
+Again: TypeAlias = Callable[[Get, bytes, dict[bytes, Any]], bytes]
+"""Makes puts, packed, of the chunk of a key; the last argument is for what it keeps from one call to the next."""
 
 
-def puts_of(entry: bytes) -> Puts:
-    """What an entry puts, or with None deletes.
+def parts_of(entry: bytes) -> tuple[Puts, list[bytes]]:
+    """What an entry puts, or with None deletes, and what before that: packed puts, or a chunk's key instead of them.
 
     Raises:
         StorageError: it is none.
     """
     try:
         found = _decode(entry)
-        return found if isinstance(found, dict) else all_puts(*found)
-    except (msgspec.DecodeError, ValueError) as problem:
-        raise StorageError(f"an entry of the journal is damaged: {problem}") from None
+    except msgspec.DecodeError as problem:
+        raise _damaged(problem) from None
+    return (found, []) if isinstance(found, dict) else found
+
+
+def _damaged(problem: Exception) -> StorageError:
+    return StorageError(f"an entry of the journal is damaged: {problem}")
 
 
 class _Gathered:
@@ -63,12 +74,12 @@ class _Gathered:
     def __init__(self, puts: Puts, size: int = 0) -> None:
         self.puts = puts
         """What is put one by one: it comes later than what is ``packed``."""
-        self.packed: list[bytes] = []
+        self.packed: list[Packed] = []
         """What is put packed: it is unpacked when somebody reads it."""
         self.deletes = _deletes(puts)
         """Whether ``puts`` deletes any of what may be packed."""
         self.size = size
-        """What the entries take, in bytes."""
+        """What the entries take, in bytes, with what is not in them a second time."""
         self._unpacked: dict[bytes, bytes] = {}
         self._packed_count = 0
         self._read = 0
@@ -84,14 +95,14 @@ class _Gathered:
         """How many values it is."""
         return len(self.puts) + self._packed_count
 
-    def add(self, puts: Puts, packed: Sequence[bytes], entry: bytes) -> None:
-        """Take up what an *entry* puts."""
+    def add(self, puts: Puts, packed: Sequence[Packed], size: int) -> None:
+        """Take up what an entry of *size* bytes puts."""
         with self._lock:
             self.packed += packed  # first: who reads a record is to find its block
             self.puts.update(puts)
             self.deletes = self.deletes or _deletes(puts)
             self._packed_count += count_puts(packed)
-            self.size += len(entry)
+            self.size += size
             self._unordered += puts
 
     def unpacked(self, key: bytes) -> Any:
@@ -122,7 +133,7 @@ class _Gathered:
 
     def _unpack(self) -> None:
         while self._read < len(self.packed):
-            items = iter(unpack_puts(self.packed[self._read]))
+            items = iter(unpack_puts(self.packed[self._read].puts))
             more = dict(zip(items, items, strict=True))
             self._unpacked.update(more)
             self._unordered += more
@@ -136,13 +147,17 @@ def _deletes(puts: Puts) -> bool:
 class JournaledStore:
     """A store behind a journal. Nobody else is to write to it."""
 
-    def __init__(self, store: Store, direct: tuple[bytes, bytes]) -> None:
-        """*direct*: first key, and the one behind the last, of a range that is put in its place at once.
+    def __init__(self, store: Store, direct: tuple[bytes, bytes], again: Again) -> None:
+        """Nothing is read before it has to be.
 
-        Of one write these may be read a moment before the others.
+        Args:
+            direct: first key, and the one behind the last, of a range that is put in its place at once, chunks among
+                them. Of one write these may be read a moment before the others.
+            again: makes of a chunk what is not in an entry.
         """
         self._store = store
         self._direct = direct
+        self._again = again
         self._lock = Lock()
         """Who writes or closes holds it."""
         self._gathered: _Gathered | None = None
@@ -193,7 +208,7 @@ class JournaledStore:
             self._load()
             return self._scan(start, stop, reverse, once)
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:
         with self._lock:
             few = len(puts) + count_puts(packed) < _FEW
             if few and not self._load().count:  # there is nothing to gain
@@ -204,14 +219,18 @@ class JournaledStore:
             small = dict(puts)
             start, stop = self._direct
             direct = {key: small.pop(key) for key in [key for key in puts if start <= key < stop]}
-            if not small and not packed:
-                self._store.write(direct, sync)
-            elif (entry := self._entry(small, packed)) is None or (few and not self._has_room(small, packed, entry)):
+            if None in direct.values():
                 self._settle(puts, sync, packed)
-            elif self._has_room(small, packed, entry):
-                self._gather(direct, small, packed, entry, sync)
+            elif not small and not packed:
+                self._store.write(direct, sync)
+            elif (made := self._entry(direct, small, packed)) is None:
+                self._settle(puts, sync, packed)
+            elif self._has_room(small, packed, made[1]):
+                self._gather(direct, small, packed, *made, sync)
+            elif few:
+                self._settle(puts, sync, packed)
             else:
-                self._begin_anew(direct, small, packed, entry, sync)
+                self._begin_anew(direct, small, packed, *made, sync)
 
     def publish(self) -> None:
         begun = self._begun
@@ -231,7 +250,7 @@ class JournaledStore:
         with self._lock:
             self._settled = self._gathered = None
             with self._store.taken() as store:
-                yield JournaledStore(store, self._direct)
+                yield JournaledStore(store, self._direct, self._again)
 
     def close(self) -> None:
         with self._lock:
@@ -249,43 +268,65 @@ class JournaledStore:
         if self._gathered is None:
             stop = PREFIX + b"\xff" * (_NUMBER.size + 1)
             entries = list(self._store.scan(PREFIX, stop))
-            puts: Puts = {}
-            for _, entry in entries:  # in order, as what is packed may follow deletes
-                puts.update(puts_of(entry))
+            puts, size = self._read([entry for _, entry in entries])
             self._entries, self._past, self._unsafe = [key for key, _ in entries], [], 0
             self._next = _NUMBER.unpack_from(self._entries[-1], len(PREFIX))[0] + 1 if entries else 0
-            self._gathered = _Gathered(puts, sum(len(entry) for _, entry in entries))
+            self._gathered = _Gathered(puts, size)
             self._settled = object()
         return self._gathered
 
-    def _entry(self, puts: Puts, packed: Sequence[bytes]) -> bytes | None:
-        """The entry that gathers *puts* and what is *packed*; None: they are too large."""
+    def _read(self, entries: Sequence[bytes]) -> tuple[Puts, int]:
+        """What *entries* put, and what they take, as :class:`_Gathered` has it."""
+        puts: Puts = {}
+        size = 0
+        known: dict[bytes, Any] = {}
+
+        def get(key: bytes) -> bytes | None:
+            return puts[key] if key in puts else self._store.get(key)
+
+        for entry in entries:  # in order, as what is packed may follow deletes
+            small, parts = parts_of(entry)
+            puts.update(small)  # where a chunk is of a new troop, its id is among them
+            packed = [Packed(one if one[0] == NO_PUTS[0] else self._again(get, one, known)) for one in parts]
+            try:
+                puts.update(all_puts(small, packed))
+            except ValueError as problem:
+                raise _damaged(problem) from None
+            size += len(entry) + sum(len(one.puts) for one, part in zip(packed, parts, strict=True) if one.puts != part)
+        return puts, size
+
+    def _entry(self, direct: Puts, puts: Puts, packed: Sequence[Packed]) -> tuple[bytes, int] | None:
+        """The entry that gathers *puts* and what is *packed*, and what it takes in memory; None: they are too large."""
         count = len(puts) + count_puts(packed)
         if count > _WRITE_KEYS:
             return None
-        entry = _encode((puts, packed) if packed else puts)
-        return entry if len(entry) <= min(_WRITE_BYTES, _KEY_BYTES * count) else None
+        parts = [one.chunk if one.chunk in direct else one.puts for one in packed]
+        entry = _encode((puts, parts) if parts else puts)
+        size = len(entry) + sum(len(one.puts) for one in packed if one.chunk in direct)
+        return (entry, size) if size <= min(_WRITE_BYTES, _KEY_BYTES * count) else None
 
-    def _has_room(self, puts: Puts, packed: Sequence[bytes], entry: bytes) -> bool:
+    def _has_room(self, puts: Puts, packed: Sequence[Packed], size: int) -> bool:
         """Whether these can be gathered with what is."""
         gathered = self._load()
-        return len(puts) + count_puts(packed) <= _KEYS - gathered.count and len(entry) <= _BYTES - gathered.size
+        return len(puts) + count_puts(packed) <= _KEYS - gathered.count and size <= _BYTES - gathered.size
 
     def _gone(self) -> list[bytes]:
         """The entries that may go."""
         return self._past[: bisect_left(self._past, self._safe)]
 
-    def _gather(self, direct: Puts, small: Puts, packed: Sequence[bytes], entry: bytes, sync: bool) -> None:
+    def _gather(self, direct: Puts, small: Puts, packed: Sequence[Packed], entry: bytes, size: int, sync: bool) -> None:
         """Write *direct*, and as an *entry* the rest."""
         gathered = self._load()
         gone = self._gone()
         with self._in_doubt():
             self._store.write({**direct, **dict.fromkeys(gone), self._key(): entry}, sync)
-            gathered.add(small, packed, entry)
+            gathered.add(small, packed, size)
             del self._past[: len(gone)]
             self._number()
 
-    def _begin_anew(self, direct: Puts, small: Puts, packed: Sequence[bytes], entry: bytes, sync: bool) -> None:
+    def _begin_anew(
+        self, direct: Puts, small: Puts, packed: Sequence[Packed], entry: bytes, size: int, sync: bool
+    ) -> None:
         """Write *direct* and as an *entry* the rest, and all that was gathered before in its place.
 
         The entries of that stay until it is safe: LevelDB's log may lose its end in a power cut, and the next may not.
@@ -305,12 +346,12 @@ class JournaledStore:
             self._past, self._entries = self._past[len(gone) :] + self._entries, []
             self._number()
             gathered = _Gathered({})
-            gathered.add(small, packed, entry)
+            gathered.add(small, packed, size)
             self._gathered = gathered
             self._settled = object()
 
     def _settle(
-        self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = (), *, safe: bool = True
+        self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = (), *, safe: bool = True
     ) -> None:
         """Write *puts* and what is *packed*, and all that is gathered in its place; no entry stays.
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import plyvel
 
-from scoutcore.codec.puts import all_puts
+from scoutcore.codec.puts import Packed, all_puts
 from scoutcore.directory import sync_directory
 from scoutcore.errors import ClosedError, StorageError
 
@@ -213,7 +213,7 @@ class LevelDBStore:
         finally:
             iterator.close()
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:
         if packed:
             puts = all_puts(puts, packed)
         with self._lock:

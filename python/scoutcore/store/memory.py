@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
-from scoutcore.codec.puts import all_puts
+from scoutcore.codec.puts import Packed, all_puts
 
 
 class MemoryStore:
@@ -34,7 +34,7 @@ class MemoryStore:
             found = [(key, self._values[key]) for key in keys]
         return reversed(found) if reverse else iter(found)
 
-    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[bytes] = ()) -> None:  # noqa: ARG002
+    def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:  # noqa: ARG002
         with self._lock:
             for key, value in all_puts(puts, packed).items():
                 if value is None:
