@@ -160,8 +160,8 @@ def test_many(group):
 
 @given(st.lists(st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=9)), max_size=4), max_size=3))
 def test_packed_and_back(arrays):
-    packed = [puts.pack_puts(list(chain.from_iterable(array))) for array in arrays]
-    assert [puts.unpack_puts(one) for one in packed] == [list(chain.from_iterable(array)) for array in arrays]
+    packed = [puts.Packed(puts.pack_puts(list(chain.from_iterable(array)))) for array in arrays]
+    assert [puts.unpack_puts(one.puts) for one in packed] == [list(chain.from_iterable(array)) for array in arrays]
     assert puts.count_puts(packed) == sum(map(len, arrays))
     every = dict(pair for array in arrays for pair in array)
     assert puts.all_puts({}, packed) == every

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 import scoutcore
 from scoutcore import keys
 from scoutcore.codec.constants import GROUP_BYTES, GROUP_SPAN, INT64_MAX, INT64_MIN
-from scoutcore.codec.puts import GROUP, pack_puts
+from scoutcore.codec.puts import GROUP, Packed, pack_puts
 from scoutcore.errors import StorageError
 from scoutcore.recovery import layered
 from scoutcore.store import Store, journal
@@ -76,7 +76,7 @@ class Twins(RuleBasedStateMachine):
         for some in packed:
             fresh = {key: value for key, value in some.items() if key not in seen and self.plain.get(key) is None}
             seen.update(fresh)
-            new.append(pack_puts(list(chain.from_iterable(fresh.items()))))
+            new.append(Packed(pack_puts(list(chain.from_iterable(fresh.items())))))
         for store in (self.plain, self.store):
             store.write(puts, False, new)
 
@@ -133,18 +133,17 @@ def block(t: int, change: int = 1) -> bytes:
     return keys.history_block(ROWS[0], t, 0, change)
 
 
-def some(first: int, count: int, size: int = 1) -> list[bytes]:
+def some(first: int, count: int, size: int = 1) -> list[Packed]:
     """So many blocks, packed."""
-    return [
-        pack_puts(list(chain.from_iterable((block(T + n, 1 + n), b"\0" * size) for n in range(first, first + count))))
-    ]
+    items = chain.from_iterable((block(T + n, 1 + n), b"\0" * size) for n in range(first, first + count))
+    return [Packed(pack_puts(list(items)))]
 
 
 def test_a_group_loses_what_is_deleted_and_keeps_what_was_put_anew() -> None:
     inner = MemoryStore()
     store = GroupedStore(inner)
     put = {block(T + number, 1 + number): b"\0%d" % number for number in range(4)}
-    store.write({}, False, [pack_puts(list(chain.from_iterable(put.items())))])
+    store.write({}, False, [Packed(pack_puts(list(chain.from_iterable(put.items()))))])
     (key,) = groups(inner)
     assert key == block(T) + b"g"
     assert inner.get(keys.GROUPED + ROWS[0] + b"\0") == (3).to_bytes(8, "big")
@@ -157,7 +156,7 @@ def test_a_group_loses_what_is_deleted_and_keeps_what_was_put_anew() -> None:
         assert again.get(block(T)) is None
         assert again.get(block(T + 3, 4)) == b"\0" + b"3"
     assert groups(inner) == [block(T + 1, 2) + b"g"], "and another may begin with the one that went"
-    store.write({}, False, [pack_puts([block(T), b"\0again", block(T + 4, 5), b"\0more"])])
+    store.write({}, False, [Packed(pack_puts([block(T), b"\0again", block(T + 4, 5), b"\0more"]))])
     left = [(block(T), b"\0again"), *left, (block(T + 4, 5), b"\0more")]
     assert list(store.scan(*WHOLE)) == left
     assert len(groups(inner)) == 2
@@ -237,7 +236,7 @@ def test_each_write_says_how_far_the_groups_reach_that_it_brings(usual: None, mo
 
     store, plain = layered(Recording()), MemoryStore()
 
-    def write(puts: dict[bytes, bytes | None], packed: list[bytes]) -> None:
+    def write(puts: dict[bytes, bytes | None], packed: list[Packed]) -> None:
         store.write(puts, False, packed)
         plain.write(puts, False, packed)
 
@@ -320,7 +319,7 @@ def test_behind_a_delete_nobody_waits_for_the_disk(usual: None, monkeypatch: pyt
     for first in range(0, 100, 10):
         store.write(record, False, some(first, 10))
         store.write({block(T + first, 1 + first): None}, False)
-        store.write({}, False, [pack_puts([block(T + first, 1 + first), b"\0again"])])
+        store.write({}, False, [Packed(pack_puts([block(T + first, 1 + first), b"\0again"]))])
     assert not published
     assert len(list(store.scan(*WHOLE))) == 100
     assert store.get(block(T)) == b"\0again"

@@ -4,8 +4,8 @@ LevelDB takes longer to put a small value than it takes to make one, and last va
 small in a write becomes one entry of the journal, in one atomic batch with the rest of it, and is kept in memory, too.
 From time to time all that was gathered is put where it belongs, again in one batch, and its entries are deleted.
 
-What can be made again of a chunk in the same write is not in the entry a second time. So no chunk is deleted while
-there are entries.
+What can be made again of a chunk in the same write is not in the entry a second time. So where chunks are deleted, all
+entries go in the same write.
 """
 
 from __future__ import annotations
@@ -189,6 +189,9 @@ class JournaledStore:
             value = self._store.get(key)
             if settled is not None and settled is self._settled:
                 return value
+        start, stop = self._direct
+        if start <= key < stop:
+            return self._store.get(key)
         with self._lock:
             gathered = self._load()
             value = gathered.puts.get(key, _ABSENT)
@@ -204,33 +207,37 @@ class JournaledStore:
             found = self._scan(start, stop, reverse, once)
             if settled is self._settled:
                 return found
+        if self._direct[0] <= start and stop <= self._direct[1]:
+            return self._store.scan(start, stop, reverse, once=once)
         with self._lock:
             self._load()
             return self._scan(start, stop, reverse, once)
 
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:
+        start, stop = self._direct
+        drops = None in puts.values() and any(value is None and start <= key < stop for key, value in puts.items())
+        if drops and not self._is_safe:
+            self.publish()  # while nobody waits for the lock
         with self._lock:
             few = len(puts) + count_puts(packed) < _FEW
-            if few and not self._load().count:  # there is nothing to gain
+            if few and self._is_empty:  # there is nothing to gain
                 self._store.write(puts, sync, packed)
                 return
             if packed and self._load().deletes:  # behind which this may come
                 puts, packed = all_puts(puts, packed), ()
             small = dict(puts)
-            start, stop = self._direct
             direct = {key: small.pop(key) for key in [key for key in puts if start <= key < stop]}
-            if None in direct.values():
-                self._settle(puts, sync, packed)
-            elif not small and not packed:
+            drops = drops and not self._is_empty
+            if not small and not packed and not drops:
                 self._store.write(direct, sync)
             elif (made := self._entry(direct, small, packed)) is None:
                 self._settle(puts, sync, packed)
-            elif self._has_room(small, packed, made[1]):
+            elif self._has_room(small, packed, made[1]) and not drops:
                 self._gather(direct, small, packed, *made, sync)
-            elif few:
+            elif few and not drops:
                 self._settle(puts, sync, packed)
             else:
-                self._begin_anew(direct, small, packed, *made, sync)
+                self._begin_anew(direct, small, packed, *made, sync, drops)
 
     def publish(self) -> None:
         begun = self._begun
@@ -261,7 +268,17 @@ class JournaledStore:
                 self._settled, self._gathered = None, _Gathered({})
                 self._store.close()
 
+    @property
+    def _is_safe(self) -> bool:
+        """Whether all that has come to its place is safe there."""
+        return self._safe >= self._begun
+
     # --- the lock is held ---
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether nothing is gathered, and no entry can come back by a power cut."""
+        return not self._load().count and self._is_safe
 
     def _load(self) -> _Gathered:
         """What is gathered, read again where need be."""
@@ -298,6 +315,8 @@ class JournaledStore:
     def _entry(self, direct: Puts, puts: Puts, packed: Sequence[Packed]) -> tuple[bytes, int] | None:
         """The entry that gathers *puts* and what is *packed*, and what it takes in memory; None: they are too large."""
         count = len(puts) + count_puts(packed)
+        if not count:
+            return _NOTHING, len(_NOTHING)
         if count > _WRITE_KEYS:
             return None
         parts = [one.chunk if one.chunk in direct else one.puts for one in packed]
@@ -325,17 +344,20 @@ class JournaledStore:
             self._number()
 
     def _begin_anew(
-        self, direct: Puts, small: Puts, packed: Sequence[Packed], entry: bytes, size: int, sync: bool
+        self, direct: Puts, small: Puts, packed: Sequence[Packed], entry: bytes, size: int, sync: bool, drops: bool
     ) -> None:
         """Write *direct* and as an *entry* the rest, and all that was gathered before in its place.
 
         The entries of that stay until it is safe: LevelDB's log may lose its end in a power cut, and the next may not.
         Until then whatever is newer has an entry, too.
+
+        *drops*: chunks go. So all entries before this one go in the same write; and where that is lost, they are the
+        first that there are, and nothing that is newer than them is without.
         """
         gathered = self._load()
-        if self._unsafe == _UNSAFE:
+        if self._unsafe == _UNSAFE or (drops and not self._is_safe):
             self.publish()
-        gone = self._gone()
+        past, gone = self._past + self._entries, self._past + self._entries if drops else self._gone()
         with self._in_doubt():
             self._settled = None
             self._store.write(
@@ -343,7 +365,7 @@ class JournaledStore:
             )
             self._begun = self._key()
             self._unsafe += 1
-            self._past, self._entries = self._past[len(gone) :] + self._entries, []
+            self._past, self._entries = past[len(gone) :], []
             self._number()
             gathered = _Gathered({})
             gathered.add(small, packed, size)
@@ -358,7 +380,7 @@ class JournaledStore:
         *safe*: against power loss: else entries might come back, and hide what is written behind this.
         """
         gathered = self._load()
-        if not gathered.count:
+        if self._is_empty:
             if puts or packed:
                 self._store.write(puts, sync, packed)
             return
@@ -369,7 +391,7 @@ class JournaledStore:
             entries = dict.fromkeys(self._past + self._entries)
             everything = {**gathered.puts, **puts, **entries, self._key(): _NOTHING}
             self._store.write(everything, sync or safe, [*gathered.packed, *packed])
-            self._past, self._unsafe, self._entries = [], 0, []
+            self._past, self._entries, self._safe, self._unsafe = [], [], self._begun, 0
             self._number()
             self._gathered = _Gathered({}, len(_NOTHING))
             self._settled = object()
