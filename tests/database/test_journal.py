@@ -222,6 +222,7 @@ def test_what_follows_has_an_entry_until_that_is_safe(store: JournaledStore, inn
         store.write(batch(2, 1), sync=False)
         assert [journal.parts_of(entry)[0] for entry in entries(inner)] == [{}] + [batch(2, 1)] * (not published)
         store.write(batch(3, 3000), sync=False)
+        store.write({b"a": b""}, sync=False)
         assert len(entries(inner)) == 1
         assert dict(inner.scan(b"k", b"l")) == batch(3, 3000)
 
