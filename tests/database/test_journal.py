@@ -412,6 +412,18 @@ def test_entries_stay_until_what_they_have_is_safe(more: int, usual: None) -> No
     cut=(0, 1),
     unsafe=1,
 )
+@example(
+    acts=[
+        ({0, 1, 2}, False),
+        ({0, 1, 2, 3, 4, 5}, False),
+        "publish",
+        ({0}, False),  # deletes an entry, and is lost
+        "rotate",
+        "pack",
+    ],
+    cut=(0, 1),
+    unsafe=1,
+)
 @settings(max_examples=10 * settings.default.max_examples)
 def test_after_a_power_cut_nothing_hides_what_is_newer(acts: list[Any], cut: tuple[float, float], unsafe: int) -> None:
     """Of each key there is the newest value that any write has left, or a newer one that was gathered with another."""

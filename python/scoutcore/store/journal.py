@@ -216,8 +216,8 @@ class JournaledStore:
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:
         start, stop = self._direct
         drops = None in puts.values() and any(value is None and start <= key < stop for key, value in puts.items())
-        if drops and not self._is_safe:
-            self.publish()  # while nobody waits for the lock
+        if drops:
+            self.publish()  # nearly all, while nobody waits for the lock
         with self._lock:
             few = len(puts) + count_puts(packed) < _FEW
             if few and self._is_empty:  # there is nothing to gain
@@ -268,17 +268,12 @@ class JournaledStore:
                 self._settled, self._gathered = None, _Gathered({})
                 self._store.close()
 
-    @property
-    def _is_safe(self) -> bool:
-        """Whether all that has come to its place is safe there."""
-        return self._safe >= self._begun
-
     # --- the lock is held ---
 
     @property
     def _is_empty(self) -> bool:
         """Whether nothing is gathered, and no entry can come back by a power cut."""
-        return not self._load().count and self._is_safe
+        return not self._load().count and self._safe >= self._begun
 
     def _load(self) -> _Gathered:
         """What is gathered, read again where need be."""
@@ -351,11 +346,11 @@ class JournaledStore:
         The entries of that stay until it is safe: LevelDB's log may lose its end in a power cut, and the next may not.
         Until then whatever is newer has an entry, too.
 
-        *drops*: chunks go. So all entries before this one go in the same write; and where that is lost, they are the
-        first that there are, and nothing that is newer than them is without.
+        *drops*: chunks go. So all entries before this one go in the same write; and where that is lost, they are all
+        back, and whatever is newer has one.
         """
         gathered = self._load()
-        if self._unsafe == _UNSAFE or (drops and not self._is_safe):
+        if drops or self._unsafe == _UNSAFE:
             self.publish()
         past, gone = self._past + self._entries, self._past + self._entries if drops else self._gone()
         with self._in_doubt():
