@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 
-from scoutcore import codec, keys
+from scoutcore import keys
 from scoutcore.codec import cut
 from scoutcore.codec.columns import ChangeColumns
-from scoutcore.codec.constants import BLOCK_CODECS, INT64_MIN, UUID_BYTES
-from scoutcore.codec.puts import NO_PUTS
+from scoutcore.codec.constants import BLOCK_CODECS
 from scoutcore.commit import Commit
-from scoutcore.errors import CodecError, InvalidError, NotFoundError, StorageError
+from scoutcore.errors import InvalidError
 from scoutcore.log import Log, Logs
-from scoutcore.metadata import Metadata, stored_id
+from scoutcore.metadata import Metadata
 from scoutcore.rows import Rows, StoredRow
 from scoutcore.views import Views
 
@@ -100,36 +99,3 @@ class Applier:
         row = self._rows.get(commit, (self._metadata.allocate(commit, uid), uid, scout, report))
         self._rows.by_key[key] = row
         return row
-
-
-def puts_of_chunk(get: Callable[[bytes], bytes | None], key: bytes, known: dict[bytes, StoredRow]) -> bytes:
-    """What the blocks of a chunk put, packed: each of a row of its own, no reading of which had been heard before.
-
-    A chunk that is missing puts nothing: it leaves a hole in its log, for which the views are built anew.
-
-    Args:
-        get: gives what is stored.
-        key: the chunk's.
-        known: rows by the key of their changes, from one call to the next.
-
-    Raises:
-        StorageError: something is damaged.
-    """
-    uuid = keys.log_of_chunk(key)
-    frames, record = get(key), get(keys.LOG_STATE + uuid)
-    if frames is None or record is None:
-        return NO_PUTS
-    log = Log.load(uuid, record, None).number
-    try:
-        columns = codec.decode_changes(frames, codec.scan_frames(frames))
-        rows = []
-        for name in cut(columns.key_data, columns.key_starts, columns.key_ends):
-            if name not in known:
-                uid, scout, report = keys.parse_sensor_key(name.decode())
-                known[name] = StoredRow.named(stored_id(get, uid), uid, scout, report)
-            rows.append(known[name])
-        numbers, uuids = array("I", range(len(rows))), bytes(UUID_BYTES * (log + 1))
-        values = columns.value_data, columns.value_starts, columns.value_ends
-        return codec.add_blocks(rows, uuids, log, INT64_MIN, numbers, columns.change, None, *values).puts
-    except (CodecError, InvalidError, NotFoundError) as problem:
-        raise StorageError(f"a chunk that an entry of the journal is about is damaged: {problem}") from None

@@ -157,12 +157,6 @@ def log_chunk(section: bytes, uuid: bytes, first: int, last: int) -> bytes:
     return _CHUNK.pack(section, uuid, first, last)
 
 
-def log_of_chunk(key: bytes) -> bytes:
-    """The uuid of the log in a chunk's key."""
-    _, uuid, _, _ = _CHUNK.unpack(key)
-    return bytes(uuid)
-
-
 def parse_log_chunk(key: bytes) -> tuple[int, int]:
     """First and last change of a chunk's key."""
     first, last = _U32X2.unpack_from(key, len(key) - _U32X2.size)

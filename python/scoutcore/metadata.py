@@ -224,15 +224,6 @@ def _edit_of(change: Change) -> Edit:
         raise InvalidError(f"change {change.change}: not the value of a metadata change: {problem}") from None
 
 
-def stored_id(get: Callable[[bytes], bytes | None], uid: str) -> int:
-    """The local id of the troop *uid*, by what *get* gives; raises NotFoundError."""
-    record = get(keys.TROOP_UID + uid.encode())
-    if record is None:
-        raise NotFoundError(f"no troop {uid} here")
-    troop: int = _ID.unpack(record)[0]
-    return troop
-
-
 def key_field(digest: str) -> str:
     """The metadata field that says whether an assigned key is active."""
     return KEY_FIELD + digest

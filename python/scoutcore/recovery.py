@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from scoutcore import changes, codec, dropping, forks, keys
-from scoutcore.apply import Applier, by_subset, puts_of_chunk
+from scoutcore.apply import Applier, by_subset
+from scoutcore.chunk_puts import puts_of_chunk
 from scoutcore.clock import WriteClock
 from scoutcore.codec.columns import ChangeColumns
 from scoutcore.codec.constants import BLOCK_CODECS

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from scoutcore import codec, keys
 from scoutcore.blocks import head_size, hidden_of, pack_hidden, whole
+from scoutcore.chunk_puts import about_chunk
 from scoutcore.clock import SET_CLOCK
 from scoutcore.codec import recent
 from scoutcore.codec.columns import AddedBlocks, Buffer, UInts, load_record, offsets_of
@@ -121,8 +122,10 @@ class Views:
         for row, record in zip(rows, added.records, strict=True):
             row.record = puts[row.view_key] = record
         if added.puts != NO_PUTS:
-            again = chunk if not late and len(rows) == len(row_of) else b""
-            commit.packed.append(Packed(added.puts, again))
+            if late or len(rows) < len(row_of) or not chunk:
+                commit.packed.append(Packed(added.puts))
+            else:
+                commit.packed.append(Packed(added.puts, chunk, about_chunk(log.number, rows)))
         if late:
             slices = (array("Q", [column[index] for index in late]) for column in (starts, ends))
             for index, *about in zip(late, *codec.summarize_blocks(data, *slices), strict=True):

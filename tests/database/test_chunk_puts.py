@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoutcore.apply import puts_of_chunk
+import scoutcore
+from scoutcore.chunk_puts import puts_of_chunk
 from scoutcore.codec.constants import MAX_BLOCK_POINTS
-from scoutcore.codec.puts import NO_PUTS
+from scoutcore.codec.puts import all_puts
 from scoutcore.database import Database
 from scoutcore.errors import StorageError
+from scoutcore.store.leveldb import LevelDBStore, create
 from scoutcore.store.memory import MemoryStore
+from tests.database.compare import assert_shows
 from tests.database.conftest import KEY
+from tests.database.logs import content_of
 
 small = st.integers(0, 3)
 clocks = st.none() | st.tuples(small, small | st.integers(0, 2**40))
@@ -25,16 +31,17 @@ class Compared(MemoryStore):
     """A store that makes again what says that it can be, and counts."""
 
     made = given_whole = 0
+    last = b"", b""
 
     def write(self, puts: Any, sync: bool, packed: Any = ()) -> None:
         super().write(puts, sync, packed)
         known: dict[bytes, Any] = {}
         for one in packed:
             if one.chunk:
-                assert one.chunk in puts
                 for _ in range(2):
-                    assert puts_of_chunk(self.get, one.chunk, known) == one.puts
+                    assert puts_of_chunk(puts[one.chunk], one.about, known) == one.puts
                 self.made += 1
+                self.last = puts[one.chunk], one.about
             else:
                 self.given_whole += 1
 
@@ -81,24 +88,56 @@ def test_when_it_is_made_again() -> None:
         assert (store.made, store.given_whole) == (3, 2)
 
 
-def test_what_is_missing_or_damaged() -> None:
-    store = MemoryStore()
+def test_what_is_damaged() -> None:
+    store = Compared()
     with Database(store) as db:
         db.troops.create(key=KEY)
         db.ingest(batch(1, 1))
-        ((chunk, frames),) = store.scan(b"ls", b"lt")
-        ((state, _),) = store.scan(b"lh", b"li")
-        ((troop, _),) = store.scan(b"u", b"v")
-        whole = puts_of_chunk(store.get, chunk, {})
-        assert len(whole) > len(frames)
+    frames, about = store.last
+    assert len(puts_of_chunk(frames, about, {})) > len(frames)
+    damaged = [
+        (b"\0" + frames[1:], about),
+        (frames.replace(b"/", b"-"), about),
+        (frames, about[:-1]),
+        (frames, about.replace(b"-", b"_").replace(b"a", b"b").replace(b"1", b"2")),
+        (frames, b""),
+    ]
+    for one in damaged:
+        with pytest.raises(StorageError, match="a chunk that an entry of the journal is about is damaged: "):
+            puts_of_chunk(*one, {})
 
-        def found(**changed: bytes | None) -> bytes:
-            names = {"chunk": chunk, "state": state, "troop": troop}
-            other = {names[name]: value for name, value in changed.items()}
-            return puts_of_chunk(lambda key: other[key] if key in other else store.get(key), chunk, {})
 
-        assert found() == whole
-        assert found(chunk=None) == found(state=None) == NO_PUTS
-        for damaged in ({"chunk": b"\0" + frames[1:]}, {"chunk": frames.replace(b"/", b"-")}, {"troop": None}):
-            with pytest.raises(StorageError, match="a chunk that an entry of the journal is about is damaged: "):
-                found(**damaged)  # type: ignore[arg-type]
+def test_a_power_cut_that_takes_the_first_of_a_troop(
+    path: Path, tmp_path: Path, usual: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LevelDB's older log has lost its end, the newer has entries about chunks of the troop: the log is mended."""
+    written: list[dict[bytes, bytes | None]] = []
+    write = LevelDBStore.write
+
+    def recording(self: LevelDBStore, puts: Any, sync: bool, packed: Any = ()) -> None:
+        write(self, puts, sync, packed)
+        written.append(all_puts(puts, packed))
+
+    with monkeypatch.context() as patch, scoutcore.open(path, pack=False) as db:
+        patch.setattr(LevelDBStore, "write", recording)
+        db.troops.create(key=KEY)
+        for t in range(3):
+            db.ingest(batch(t, 10 * t))
+        begun = len(written)
+        db.troops.create(key=KEY + "second")
+        db.ingest([{**one, "troop": 2} for one in batch(0, 0)])
+        lost = range(begun, len(written))
+        for t in range(1, 4):
+            db.ingest([{**one, "troop": 2} for one in batch(t, 10 * t)])
+        left = [puts for number, puts in enumerate(written) if number not in lost]
+        shutil.copytree(path, tmp_path / "cut", ignore=shutil.ignore_patterns("db"))
+    store = create(tmp_path / "cut" / "db")
+    for puts in left:
+        store.write(puts, sync=False)
+    store.close()
+    with scoutcore.open(tmp_path / "cut", pack=False) as db:
+        assert "a log has a hole" in db.recovered[0]
+        assert sum(points for *_, points, _ in db.counts()) == 3 * 40
+        assert_shows(db, content_of(db))
+    with scoutcore.open(tmp_path / "cut", pack=False) as db:
+        assert db.recovered == []

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 import scoutcore
 from scoutcore import multibuffer
-from scoutcore.codec.puts import NO_PUTS, Packed, all_puts, pack_puts, unpack_all
+from scoutcore.codec.puts import Packed, all_puts, pack_puts, unpack_all
 from scoutcore.errors import ClosedError, StorageError
 from scoutcore.salvage import main, salvage
 from scoutcore.store import Store, journal
@@ -36,7 +36,7 @@ puts = st.dictionaries(short_keys, st.none() | st.binary(max_size=3) | st.just(b
 
 def journaled(inner: Store) -> JournaledStore:
     """A store before which there is a journal, and whose chunks have what can be made of them as it is."""
-    return JournaledStore(inner, DIRECT, lambda get, chunk, _: get(chunk) or NO_PUTS)
+    return JournaledStore(inner, DIRECT, lambda chunk, about, _: about + chunk)
 
 
 def blocks(*numbers: int) -> bytes:
@@ -183,12 +183,16 @@ def test_small_values_are_gathered_and_chunks_are_not(store: JournaledStore, inn
 
 def test_what_a_chunk_has_is_not_in_the_entry(store: JournaledStore, inner: MemoryStore) -> None:
     first, second, other = blocks(1), blocks(2), blocks(3)
-    packed = [Packed(first, b"ls\1"), Packed(second, b"ls\2"), Packed(other)]  # the second chunk is not in this write
-    store.write({b"ls\1": first, **batch(1)}, False, packed)
-    assert [journal.parts_of(entry) for entry in entries(inner)] == [(batch(1), [b"ls\1", second, other])]
+    packed = [
+        Packed(first, b"ls\1", first[:1]),
+        Packed(second, b"ls\2"),
+        Packed(other),
+    ]  # the second chunk is not in this write
+    store.write({b"ls\1": first[1:], **batch(1)}, False, packed)
+    assert [journal.parts_of(entry) for entry in entries(inner)] == [(batch(1), [(b"ls\1", first[:1]), second, other])]
     wanted = {**batch(1), **unpack_all(packed)}
     for one in (store, journaled(inner)):
-        assert dict(one.scan(b"h", LAST)) == {**wanted, b"ls\1": first}
+        assert dict(one.scan(b"h", LAST)) == {**wanted, b"ls\1": first[1:]}
         assert one.get(b"h0001") == b"1"
 
 
@@ -297,7 +301,8 @@ def test_a_damaged_entry_is_an_error(store: JournaledStore, inner: MemoryStore) 
     store.write(batch(1), sync=False)
     ((key, entry),) = inner.scan(journal.PREFIX, b"\1")
     cut = journal._encode(({}, [blocks(1)[:-1]]))
-    for damaged in (entry[:-1], b"", b"\xc1", b"\x01", cut):
+    short = journal._encode(({}, [(b"ls\1",)]))
+    for damaged in (entry[:-1], b"", b"\xc1", b"\x01", cut, short):
         inner.write({key: damaged}, sync=False)
         again = journaled(inner)
         for call in (

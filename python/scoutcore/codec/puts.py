@@ -36,6 +36,8 @@ class Packed(NamedTuple):
     """As :func:`pack_puts` packs them."""
     chunk: bytes = b""
     """The key of a chunk of a log, which the same write puts, of which they can be made again; empty: of none."""
+    about: bytes = b""
+    """What is needed beside it."""
 
 
 unpack_puts = msgspec.msgpack.Decoder(list[bytes]).decode

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from scoutcore import keys
-from scoutcore.codec.puts import NO_PUTS, Packed, Puts, all_puts, count_puts, unpack_puts
+from scoutcore.codec.puts import Packed, Puts, all_puts, count_puts, unpack_puts
 from scoutcore.errors import StorageError
 from scoutcore.store import Store
 
@@ -42,17 +42,17 @@ _FEW: Final = 16
 _ABSENT: Final[Any] = object()
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Puts | tuple[Puts, list[bytes]]).decode
+Part: TypeAlias = bytes | tuple[bytes, bytes]
+"""Packed puts; or instead of them the key of a chunk, and what is needed beside it to make them again."""
+_decode = msgspec.msgpack.Decoder(Puts | tuple[Puts, list[Part]]).decode
 _NOTHING: Final = _encode({})
 """The entry behind all that has come to its place: its number is not used again."""
-Get: TypeAlias = Callable[[bytes], bytes | None]
-"""Gives the value of a key, or None."""
-Again: TypeAlias = Callable[[Get, bytes, dict[bytes, Any]], bytes]
-"""Makes puts, packed, of the chunk of a key; the last argument is for what it keeps from one call to the next."""
+Again: TypeAlias = Callable[[bytes, bytes, dict[bytes, Any]], bytes]
+"""Makes puts, packed, of a chunk and what is needed beside it; the last is for what it keeps from call to call."""
 
 
-def parts_of(entry: bytes) -> tuple[Puts, list[bytes]]:
-    """What an entry puts, or with None deletes, and what before that: packed puts, or a chunk's key instead of them.
+def parts_of(entry: bytes) -> tuple[Puts, list[Part]]:
+    """What an entry puts, or with None deletes, and what before that.
 
     Raises:
         StorageError: it is none.
@@ -216,8 +216,9 @@ class JournaledStore:
     def write(self, puts: Mapping[bytes, bytes | None], sync: bool, packed: Sequence[Packed] = ()) -> None:
         start, stop = self._direct
         drops = None in puts.values() and any(value is None and start <= key < stop for key, value in puts.items())
-        if drops:
-            self.publish()  # nearly all, while nobody waits for the lock
+        gathered = self._gathered
+        if drops and (gathered is None or gathered.count or self._safe < self._begun):
+            self.publish()  # nearly all of what has to be safe then, while nobody waits for the lock
         with self._lock:
             few = len(puts) + count_puts(packed) < _FEW
             if few and self._is_empty:  # there is nothing to gain
@@ -293,18 +294,20 @@ class JournaledStore:
         size = 0
         known: dict[bytes, Any] = {}
 
-        def get(key: bytes) -> bytes | None:
-            return puts[key] if key in puts else self._store.get(key)
-
         for entry in entries:  # in order, as what is packed may follow deletes
+            size += len(entry)
             small, parts = parts_of(entry)
-            puts.update(small)  # where a chunk is of a new troop, its id is among them
-            packed = [Packed(one if one[0] == NO_PUTS[0] else self._again(get, one, known)) for one in parts]
+            packed = []
+            for part in parts:
+                if isinstance(part, bytes):
+                    packed.append(Packed(part))
+                elif (chunk := self._store.get(part[0])) is not None:  # else its log has a hole, and is mended
+                    packed.append(Packed(self._again(chunk, part[1], known)))
+                    size += len(packed[-1].puts)
             try:
                 puts.update(all_puts(small, packed))
             except ValueError as problem:
                 raise _damaged(problem) from None
-            size += len(entry) + sum(len(one.puts) for one, part in zip(packed, parts, strict=True) if one.puts != part)
         return puts, size
 
     def _entry(self, direct: Puts, puts: Puts, packed: Sequence[Packed]) -> tuple[bytes, int] | None:
@@ -314,9 +317,16 @@ class JournaledStore:
             return _NOTHING, len(_NOTHING)
         if count > _WRITE_KEYS:
             return None
-        parts = [one.chunk if one.chunk in direct else one.puts for one in packed]
+        parts: list[Part] = []
+        size = 0
+        for one in packed:
+            if direct.get(one.chunk) is not None:
+                parts.append((one.chunk, one.about))
+                size += len(one.puts)
+            else:
+                parts.append(one.puts)
         entry = _encode((puts, parts) if parts else puts)
-        size = len(entry) + sum(len(one.puts) for one in packed if one.chunk in direct)
+        size += len(entry)
         return (entry, size) if size <= min(_WRITE_BYTES, _KEY_BYTES * count) else None
 
     def _has_room(self, puts: Puts, packed: Sequence[Packed], size: int) -> bool:
