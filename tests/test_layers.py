@@ -27,6 +27,7 @@ LAYERS = {
         "arrow",
         "blocks",
         "checking",
+        "chunk_puts",
         "column_ingest",
         "dropping",
         "expiry",
