@@ -6,6 +6,8 @@ import random
 import shutil
 import threading
 from bisect import insort
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,19 @@ def test_what_follows_has_an_entry_until_that_is_safe(store: JournaledStore, inn
         assert dict(inner.scan(b"k", b"l")) == batch(3, 3000)
 
 
+def test_what_was_taken_is_given_back_as_safe_as_it_is(usual: None) -> None:
+    inner = TwoLogs()
+    store = journaled(inner)
+    with store.taken() as one:
+        one.write({b"ls\1": blocks(1), **batch(1)}, False, [Packed(blocks(1), b"ls\1")])
+        one.write({b"ls\1": None}, sync=False)
+    inner.current = 1
+    store.write(batch(2, 1), sync=False)
+    left = journaled(inner.left())
+    assert dict(left.scan(b"k", b"l")) == {**batch(1), **batch(2, 1)}
+    assert left.get(b"h0001") == b"1"
+
+
 def test_a_write_is_as_large_as_what_can_be_made_again(store: JournaledStore, inner: MemoryStore) -> None:
     large = pack_puts([b"h%04d" % 1, b"x" * 30 * journal._KEY_BYTES])
     store.write({b"ls\1": large, **batch(1, 20)}, False, [Packed(large, b"ls\1")])
@@ -349,6 +364,10 @@ class TwoLogs(MemoryStore):
 
     def publish(self) -> None:
         self.safe = [len(log) for log in self.logs]
+
+    @contextmanager
+    def taken(self) -> Iterator[TwoLogs]:
+        yield self
 
     def left(self) -> MemoryStore:
         """What there is where the older log has lost what it can, and the newer one nothing."""

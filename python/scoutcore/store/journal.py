@@ -258,7 +258,11 @@ class JournaledStore:
         with self._lock:
             self._settled = self._gathered = None
             with self._store.taken() as store:
-                yield JournaledStore(store, self._direct, self._again)
+                taken = JournaledStore(store, self._direct, self._again)
+                try:
+                    yield taken
+                finally:
+                    self._begun = max(self._begun, taken._begun)  # as far as this is safe, so is that
 
     def close(self) -> None:
         with self._lock:
@@ -363,13 +367,13 @@ class JournaledStore:
         if drops or self._unsafe == _UNSAFE:
             self.publish()
         past, gone = self._past + self._entries, self._past + self._entries if drops else self._gone()
+        self._begun = self._key()
+        self._unsafe += 1
         with self._in_doubt():
             self._settled = None
             self._store.write(
                 {**gathered.puts, **direct, **dict.fromkeys(gone), self._key(): entry}, sync, gathered.packed
             )
-            self._begun = self._key()
-            self._unsafe += 1
             self._past, self._entries = past[len(gone) :], []
             self._number()
             gathered = _Gathered({})
