@@ -185,11 +185,8 @@ def test_small_values_are_gathered_and_chunks_are_not(store: JournaledStore, inn
 
 def test_what_a_chunk_has_is_not_in_the_entry(store: JournaledStore, inner: MemoryStore) -> None:
     first, second, other = blocks(1), blocks(2), blocks(3)
-    packed = [
-        Packed(first, b"ls\1", first[:1]),
-        Packed(second, b"ls\2"),
-        Packed(other),
-    ]  # the second chunk is not in this write
+    # The second chunk is not in this write.
+    packed = [Packed(first, b"ls\1", first[:1]), Packed(second, b"ls\2"), Packed(other)]
     store.write({b"ls\1": first[1:], **batch(1)}, False, packed)
     assert [journal.parts_of(entry) for entry in entries(inner)] == [(batch(1), [(b"ls\1", first[:1]), second, other])]
     wanted = {**batch(1), **unpack_all(packed)}
@@ -231,6 +228,28 @@ def test_what_follows_has_an_entry_until_that_is_safe(store: JournaledStore, inn
         store.write({b"a": b""}, sync=False)
         assert len(entries(inner)) == 1
         assert dict(inner.scan(b"k", b"l")) == batch(3, 3000)
+
+
+def test_what_is_written_while_others_make_it_safe_is_not_safe(usual: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = TwoLogs()
+    store = journaled(inner)
+    batches = [{b"%04d" % number + key: value for key, value in batch(1, 1000).items()} for number in range(19)]
+    for some in batches[:16]:
+        store.write(some, sync=False)
+    write = inner.write
+
+    def late(puts: Any, sync: bool, packed: Any = ()) -> None:
+        store.publish()
+        write(puts, sync, packed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inner, "write", late)
+        store.write(batches[16], sync=False)  # with it all of that comes to its place, and is lost there
+    inner.current = 1
+    for some in batches[17:]:
+        store.write(some, sync=False)
+    left = dict(journaled(inner.left()).scan(FIRST, LAST))
+    assert all(left.items() >= some.items() for some in batches[:16])
 
 
 def test_what_was_taken_is_given_back_as_safe_as_it_is(usual: None) -> None:

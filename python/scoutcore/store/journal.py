@@ -297,7 +297,6 @@ class JournaledStore:
         puts: Puts = {}
         size = 0
         known: dict[bytes, Any] = {}
-
         for entry in entries:  # in order, as what is packed may follow deletes
             size += len(entry)
             small, parts = parts_of(entry)
@@ -367,13 +366,15 @@ class JournaledStore:
         if drops or self._unsafe == _UNSAFE:
             self.publish()
         past, gone = self._past + self._entries, self._past + self._entries if drops else self._gone()
-        self._begun = self._key()
-        self._unsafe += 1
         with self._in_doubt():
             self._settled = None
-            self._store.write(
-                {**gathered.puts, **direct, **dict.fromkeys(gone), self._key(): entry}, sync, gathered.packed
-            )
+            try:
+                self._store.write(
+                    {**gathered.puts, **direct, **dict.fromkeys(gone), self._key(): entry}, sync, gathered.packed
+                )
+            finally:  # not before: who makes it safe meanwhile may miss it
+                self._begun = self._key()
+                self._unsafe += 1
             self._past, self._entries = past[len(gone) :], []
             self._number()
             gathered = _Gathered({})
